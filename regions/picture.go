@@ -1,0 +1,78 @@
+package regions
+
+import (
+	"time"
+
+	"github.com/steerdns/steerdns/healthcheck"
+)
+
+// Ballot is all votes of one instance, as the store holds them.
+type Ballot struct {
+	Instance string                      `json:"instance"`
+	Region   string                      `json:"region"`
+	Boot     string                      `json:"boot"`  // names this run of the instance; a new run may start Seq again
+	Seq      uint64                      `json:"seq"`   // grows with every write of one run; a ballot whose (Boot, Seq) stands still grows stale
+	Beat     time.Duration               `json:"beat"`  // the longest the instance lets pass between two writes
+	Votes    map[string]healthcheck.Vote `json:"votes"` // by endpoint ID
+}
+
+// Instance is what an instance says of itself.
+type Instance struct {
+	Name    string    `json:"name"`
+	Region  string    `json:"region"`
+	DNS     []string  `json:"dns"`   // host:port
+	Admin   string    `json:"admin"` // host:port, "" when off
+	Version string    `json:"version"`
+	Epoch   string    `json:"epoch"`
+	Geo     string    `json:"geo"` // digest of its geo data
+	Started time.Time `json:"started"`
+}
+
+// OverrideKind is what an override is about.
+type OverrideKind string
+
+// The kinds of override.
+const (
+	OverrideRegion   OverrideKind = "region"
+	OverrideService  OverrideKind = "service"
+	OverrideEndpoint OverrideKind = "endpoint"
+)
+
+// Override is an operator's word: this region, service or endpoint is
+// drained until Expires. It ends by itself on every instance's own clock.
+type Override struct {
+	Kind    OverrideKind `json:"kind"`
+	Name    string       `json:"name"` // region name, service name without final dot, or endpoint ID
+	Owner   string       `json:"owner"`
+	Reason  string       `json:"reason"`
+	Created time.Time    `json:"created"`
+	Expires time.Time    `json:"expires"`
+	Forced  bool         `json:"forced,omitempty"` // the precondition was waived
+}
+
+// FleetFile is the applied fleet file as the store holds it.
+type FleetFile struct {
+	Text  string            `json:"text"`            // the YAML
+	Files map[string]string `json:"files,omitempty"` // files it names, by the name it uses
+	Hash  string            `json:"hash"`            // hex SHA-256 of text and files
+	By    string            `json:"by"`
+	At    time.Time         `json:"at"`
+	N     int64             `json:"n"` // 1, 2, 3, ... along the history
+}
+
+// Picture is everything the store says at one revision. Immutable.
+type Picture struct {
+	Cluster   uint64 // etcd's cluster id
+	Revision  int64
+	Fleet     *FleetFile // nil: none applied
+	Ballots   []Ballot   // by instance name
+	Instances []Instance // by name
+	Overrides []Override // by kind and name; may contain expired ones
+	Rejected  []Rejected // values that were refused, one by one
+}
+
+// Rejected is a value in the store that was not believed.
+type Rejected struct {
+	Key    string `json:"key"`
+	Reason string `json:"reason"`
+}
