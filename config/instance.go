@@ -1,0 +1,101 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// Instance is a validated instance file: what one process needs to know of
+// itself. It is immutable. Paths in it are already resolved: relative ones
+// were taken relative to the instance file.
+type Instance struct {
+	File   string      // as given to ParseInstance; "" for DefaultInstance
+	Pos    Pos         // of the first key
+	Name   string      // `name`: unique in the fleet; lower-case letters, digits, "-", "_" and ".", at most 63
+	Region string      // `region`: the name of one of the fleet's regions
+	Fleet  FleetSource // `fleet`
+	Data   string      // `data`: directory for state, default /var/lib/steerdns
+	Store  Store       // `store`: default embedded
+	DNS    DNS         // `dns`
+	Geo    Geo         // `geo`
+	Admin  Admin       // `admin`
+	Log    Log         // `log`
+
+	RegionPos Pos // of the region's name
+}
+
+// FleetSource is where the fleet file comes from. Exactly one field besides
+// Pos is set.
+type FleetSource struct {
+	Pos     Pos
+	Path    string // `fleet: fleet.yaml`
+	Etcd    bool   // `fleet: etcd`: what `steerdns apply` stored. (Write ./etcd for a file of that name.)
+	BuiltIn bool   // ExampleFleet; only DefaultInstance says so
+}
+
+// Store is where the fleet's votes meet. Exactly one field is set.
+type Store struct {
+	Embedded *Embedded // `embedded`: an etcd server inside this process
+	Etcd     *Etcd     // `etcd`: a cluster of the user's
+}
+
+// Embedded is an etcd server inside the process.
+type Embedded struct {
+	Dir    string         // `dir`: default the directory "etcd" under Instance.Data
+	Listen netip.AddrPort // `listen`: where other clients reach it; invalid (the default): nowhere
+}
+
+// Etcd is a cluster of the user's.
+type Etcd struct {
+	Pos          Pos
+	Endpoints    []string // `endpoints`: http:// or https:// URLs without a path, or host:port; at least one
+	Prefix       string   // `prefix`: of all keys; begins and ends with "/", default "/steerdns/"
+	CA           string   // `ca`: file with certificates to trust; "" for the system's
+	Cert         string   // `cert`: file with the client certificate; set together with Key
+	Key          string   // `key`: file with the client's private key
+	Username     string   // `username`
+	Password     string   // `password`; not together with PasswordFile
+	PasswordFile string   // `password_file`: its first line is the password
+}
+
+// DNS is where and how queries are answered.
+type DNS struct {
+	Listen     []netip.AddrPort // `listen`: UDP and TCP, port 0 for a free one; default 127.0.0.1:5300
+	Workers    int              // `workers`: UDP workers an address, 0..1024; 0 (the default): one a core
+	MaxUDPSize int              // `max_udp_size`: largest UDP reply, 512..4096 bytes, default 1232
+	TCP        TCP              // `tcp`
+}
+
+// TCP bounds what stream clients may take.
+type TCP struct {
+	MaxConnections int           // `max_connections`: in all, 1..1000000, default 1024
+	MaxPerClient   int           // `max_per_client`: of one address, 1..MaxConnections; default 32, or MaxConnections when that is less
+	IdleTimeout    time.Duration // `idle_timeout`: 100ms..10m, default 10s
+}
+
+// Geo names databases in MaxMind's format. "" means that the built-in one
+// serves, or none.
+type Geo struct {
+	City    string // `city`: file in the GeoIP2-City schema
+	Country string // `country`: file in the GeoIP2-Country schema
+	ASN     string // `asn`: file in the GeoLite2-ASN schema
+}
+
+// Admin is the listener for the page, the API and the metrics.
+type Admin struct {
+	Listen netip.AddrPort // `listen`: default 127.0.0.1:8053; invalid when Off
+	Off    bool           // `listen: "off"`
+}
+
+// Log is how the instance logs.
+type Log struct {
+	Level  slog.Level // `level`: debug, info (the default), warn, error
+	Format string     // `format`: LogText (the default) or LogJSON
+}
+
+// The formats of the log.
+const (
+	LogText = "text"
+	LogJSON = "json"
+)
