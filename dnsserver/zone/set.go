@@ -1,0 +1,159 @@
+// Package zone keeps zones as data: names, cuts, wildcards, static records and
+// the names that are steered. Build makes an immutable Set out of master-file
+// text (RFC 1035 section 5) and reports every problem at once; Lookup finds, for
+// a name and a type, one of a closed set of outcomes (RFC 1034 section 4.3.2 with
+// RFC 2308, RFC 4592 and RFC 6672). What a steered name answers is decided
+// elsewhere; this package only says which service it is.
+package zone
+
+import (
+	"github.com/miekg/dns"
+)
+
+// Outcome says how a question is to be answered.
+type Outcome uint8
+
+const (
+	// Refused: the name lies in no zone of the set.
+	Refused Outcome = iota
+	// Found: Result.RRset holds the records of the type asked for. For ANY it
+	// holds one RRset of the node (RFC 8482 section 4.1); Node.Types lists all.
+	Found
+	// Steered: the answer is a decision about Result.Service. At an address
+	// service this is A and AAAA, and ANY when the node has no static records;
+	// at a service of alias targets it is every type, CNAME and ANY included.
+	Steered
+	// Alias: the node has a static CNAME and another type was asked for.
+	Alias
+	// Redirect: a DNAME strictly above the name (RFC 6672).
+	Redirect
+	// Delegation: the name is at or below a zone cut, whether it exists there or not.
+	// DS at the cut itself is answered by the parent's side instead (RFC 4035 section 3.1.4.1).
+	Delegation
+	// NoData: the name exists, the type does not (RFC 2308 section 2.2).
+	NoData
+	// NameError: the name does not exist and no wildcard stands in for it (RFC 2308 section 2.1).
+	NameError
+)
+
+// String gives the outcome's name as in the constants.
+func (o Outcome) String() string {
+	names := [...]string{"Refused", "Found", "Steered", "Alias", "Redirect", "Delegation", "NoData", "NameError"}
+	if int(o) < len(names) {
+		return names[o]
+	}
+	return "Outcome?"
+}
+
+// Result is what Lookup found. Everything it points to is shared and immutable.
+type Result struct {
+	Outcome Outcome
+	Zone    *Zone // nil when Refused
+	// Node answers: the exact node, the wildcard, the cut, or the DNAME's owner.
+	// For NameError it is the closest encloser. Nil when Refused.
+	Node *Node
+	// RRset holds the answer (Found), the CNAME (Alias), the DNAME (Redirect) or
+	// the cut's NS (Delegation); nil otherwise. Its owner is the node's name.
+	RRset []dns.RR
+	// Wildcard: Node is a wildcard that stands in for the name asked for, so the
+	// owner of what is answered is that name (RFC 4592 section 3.3.1).
+	Wildcard bool
+	Service  int // Steered: the service; otherwise -1
+}
+
+// Set is all zones of an instance, immutable after Build.
+type Set struct {
+	zones []*Zone
+	// nodes finds every node by its wire name. Where one of our zones lies
+	// inside another, names at and below the inner apex are the inner zone's.
+	nodes     map[string]*Node
+	count     int
+	maxLabels int // labels of the deepest node
+}
+
+// Zone is one zone of the set.
+type Zone struct {
+	Name  []byte // apex, lower-case wire form; shared
+	Index int    // position in Set.Zones
+	apex  *Node
+	soa   *dns.SOA
+	name  string
+}
+
+// String gives the zone's name in presentation form.
+func (z *Zone) String() string { return z.name }
+
+// SOA returns the zone's start of authority; shared, not to be changed.
+func (z *Zone) SOA() *dns.SOA { return z.soa }
+
+// NS returns the apex NS RRset; shared, not to be changed.
+func (z *Zone) NS() []dns.RR { return z.apex.RRset(dns.TypeNS) }
+
+// Apex returns the node of the zone's own name.
+func (z *Zone) Apex() *Node { return z.apex }
+
+// NegativeTTL is the TTL of negative answers in seconds: the smaller of the SOA's
+// TTL and its MINIMUM field (RFC 2308 section 3).
+func (z *Zone) NegativeTTL() uint32 { return min(z.soa.Hdr.Ttl, z.soa.Minttl) }
+
+// Node is one existing name of a zone; empty non-terminals are nodes too.
+type Node struct {
+	ID      uint32 // dense: 0 … Set.Nodes()-1 over all zones
+	Name    []byte // lower-case wire form; shared
+	Service int    // service steered at this name, or -1
+	Alias   bool   // the service is one of alias targets
+	Cut     *Node  // the highest zone cut at or above this name, or nil; glue has one
+	Zone    *Zone
+
+	sets []rrset // by type, ascending
+	// wild is the child node "*", which stands in for names that do not exist
+	// below this one (RFC 4592 section 3.3.1: this node is the closest encloser).
+	wild   *Node
+	parent *Node // within the zone; nil at the apex
+	// outer is set at the apex of a zone inside another one of the set: the
+	// outer zone's node that answers for DS.
+	outer *Node
+	dname bool // has a DNAME
+}
+
+type rrset struct {
+	rtype uint16
+	rrs   []dns.RR
+}
+
+// String gives the node's name in presentation form.
+func (n *Node) String() string { return NameString(n.Name) }
+
+// RRset returns the static records of one type, or nil; shared, not to be changed.
+func (n *Node) RRset(rtype uint16) []dns.RR {
+	for i := range n.sets {
+		if n.sets[i].rtype == rtype {
+			return n.sets[i].rrs
+		}
+	}
+	return nil
+}
+
+// Types lists the types of the node's static records, ascending, in a new slice.
+func (n *Node) Types() []uint16 {
+	types := make([]uint16, len(n.sets))
+	for i := range n.sets {
+		types[i] = n.sets[i].rtype
+	}
+	return types
+}
+
+// HasCNAME reports whether the node has a static CNAME.
+func (n *Node) HasCNAME() bool { return n.RRset(dns.TypeCNAME) != nil }
+
+// Apex reports whether the node is its zone's apex.
+func (n *Node) Apex() bool { return n.parent == nil }
+
+// Empty reports whether the node is an empty non-terminal.
+func (n *Node) Empty() bool { return len(n.sets) == 0 && n.Service < 0 }
+
+// Nodes is the number of nodes; each ID is below it.
+func (s *Set) Nodes() int { return s.count }
+
+// Zones lists the zones by Index; shared, not to be changed.
+func (s *Set) Zones() []*Zone { return s.zones }
