@@ -1,5 +1,31 @@
 // Package healthcheck probes endpoints, steadies the results by hysteresis
 // and turns them into votes: what one instance believes of each endpoint.
+//
+// # Schedule
+//
+// A target's probes start Interval apart, start to start, each gap drawn
+// anew from Interval ±10 %. A probe that is still under way when the next is
+// due delays it until it ends. The first probe starts within
+// min(Interval, 1 s) of the target's arrival. The gap that follows it is
+// drawn from a tenth to eleven tenths of Interval, so that targets that
+// arrived together spread over the whole interval at once. All draws come
+// from a hash of the instance's seed and the target's ID: two instances
+// never beat in step, and one instance with one seed repeats itself.
+//
+// # Bounds
+//
+// From the moment an endpoint stops answering to the vote down:
+//
+//	Fall × 1.1 × Interval + Timeout          (Check.DetectBound)
+//
+// because the last good probe started before that moment, each of the Fall
+// probes that follow starts at most 1.1 × Interval after the one before, and
+// the last one ends within Timeout. From the moment it answers again to the
+// vote up the same holds with Rise (Check.RecoverBound). Both hold while no
+// start is held back by the bound on probes in flight, which
+// Stats.LateStarts tells. In the worst case, when nothing answers, a target
+// occupies Timeout/(0.9 × Interval) of a place; when the sum of that over
+// all targets stays under Options.MaxInFlight, no start waits for long.
 package healthcheck
 
 import (

@@ -1,0 +1,69 @@
+package healthcheck
+
+import "time"
+
+// Hysteresis steadies the observations of one endpoint. It is a value: Next
+// returns the next one and leaves its receiver alone. It counts results, not
+// time. The zero Hysteresis is unknown, with no reason and no moment.
+type Hysteresis struct {
+	state  State
+	run    int // observations in a row that contradict state; failures in a row while unknown
+	reason string
+	since  time.Time
+}
+
+// NewHysteresis is the state of an endpoint that nobody has probed yet.
+func NewHysteresis(at time.Time) Hysteresis {
+	return Hysteresis{reason: "not yet probed", since: wall(at)}
+}
+
+// Next takes one observation. From unknown the first success makes up and
+// fall failures in a row make down; from up, fall failures in a row make
+// down; from down, rise successes in a row make up. A fall or rise under 1
+// counts as 1. changed reports whether the vote reads differently now.
+func (h Hysteresis) Next(o Observation, fall, rise int) (next Hysteresis, changed bool) {
+	next = h.next(o, max(fall, 1), max(rise, 1))
+	return next, next.Vote() != h.Vote()
+}
+
+func (h Hysteresis) next(o Observation, fall, rise int) Hysteresis {
+	switch {
+	case o.OK && h.state == Up:
+		h.run = 0
+	case o.OK && h.state == Unknown:
+		return h.reach(Up, o)
+	case o.OK:
+		if h.run++; h.run >= rise {
+			return h.reach(Up, o)
+		}
+	case h.state == Down:
+		h.run = 0
+		h.reason = clean(o.Reason)
+	default:
+		if h.run++; h.run >= fall {
+			return h.reach(Down, o)
+		}
+		if h.state == Unknown {
+			h.reason = clean(o.Reason)
+		}
+	}
+	return h
+}
+
+func (h Hysteresis) reach(s State, o Observation) Hysteresis {
+	return Hysteresis{state: s, reason: clean(o.Reason), since: wall(o.At)}
+}
+
+// Vote is what the observations so far amount to. While down, the reason is
+// that of the latest failure; while unknown, too, if there was one.
+func (h Hysteresis) Vote() Vote {
+	return Vote{
+		State:   h.state,
+		Suspect: h.state != Unknown && h.run > 0,
+		Reason:  h.reason,
+		Since:   h.since,
+	}
+}
+
+// wall drops the monotonic reading: a vote leaves the process.
+func wall(t time.Time) time.Time { return t.Round(0).UTC() }

@@ -1,0 +1,104 @@
+package healthcheck
+
+import "time"
+
+// Stats says what a Runner has done since it was made. Counters never fall.
+type Stats struct {
+	Targets     int
+	InFlight    int // probes under way
+	MaxInFlight int
+	LateStarts  uint64        // probes started more than 10 ms after they were due
+	LateTotal   time.Duration // by how much, in all
+	Transitions uint64        // changes of a vote's state
+	Probes      []ProbeStats  // each kind with failures, then successes; all kinds, whether used or not
+}
+
+// ProbeStats are the probes of one kind with one result.
+type ProbeStats struct {
+	Kind    Kind // "other" for a kind this version does not know
+	OK      bool
+	Count   uint64
+	Took    time.Duration // sum
+	Buckets []uint64      // by DurationBounds: probes that took at most that long (cumulative)
+}
+
+const lateAfter = 10 * time.Millisecond
+
+const otherKind Kind = "other"
+
+var kinds = [...]Kind{HTTP, HTTPS, TCP, otherKind} // constant
+
+var durationBounds = [...]time.Duration{ // constant
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
+	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
+}
+
+// DurationBounds are the upper bounds of ProbeStats.Buckets, ascending. A
+// probe longer than the last is in Count only.
+func DurationBounds() []time.Duration {
+	bounds := durationBounds
+	return bounds[:]
+}
+
+// tally counts probes of one kind and result.
+type tally struct {
+	count   uint64
+	took    time.Duration
+	buckets [len(durationBounds)]uint64 // not cumulative
+}
+
+func (t *tally) add(took time.Duration) {
+	t.count++
+	t.took += took
+	for i, bound := range durationBounds {
+		if took <= bound {
+			t.buckets[i]++
+			return
+		}
+	}
+}
+
+// tallies are by kind, then failures and successes.
+type tallies [len(kinds)][2]tally
+
+func (ts *tallies) add(k Kind, o Observation) {
+	ts[kindIndex(k)][okIndex(o.OK)].add(o.Took)
+}
+
+func kindIndex(k Kind) int {
+	for i, known := range kinds {
+		if k == known {
+			return i
+		}
+	}
+	return len(kinds) - 1
+}
+
+func okIndex(ok bool) int {
+	if ok {
+		return 1
+	}
+	return 0
+}
+
+func (ts *tallies) stats() []ProbeStats {
+	out := make([]ProbeStats, 0, 2*len(kinds))
+	for i, kind := range kinds {
+		for ok, t := range ts[i] {
+			out = append(out, ProbeStats{Kind: kind, OK: ok == 1, Count: t.count, Took: t.took, Buckets: t.cumulative()})
+		}
+	}
+	return out
+}
+
+func (t *tally) cumulative() []uint64 {
+	out := make([]uint64, len(t.buckets))
+	var sum uint64
+	for i, n := range t.buckets {
+		sum += n
+		out[i] = sum
+	}
+	return out
+}
