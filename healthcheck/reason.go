@@ -101,6 +101,7 @@ func describe(at step, err error) string {
 		dns   *net.DNSError
 		sys   *os.SyscallError
 		errno syscall.Errno
+		op    *net.OpError
 	)
 	switch {
 	case errors.As(err, &dns):
@@ -111,10 +112,12 @@ func describe(at step, err error) string {
 		return fmt.Sprintf("%s while %s", errno, at)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed while " + string(at)
+	case errors.As(err, &op) && op.Op == "remote error": // a TLS alert, possibly after the handshake
+		return "tls: the other side says: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
 	case at == handshaking:
 		return describeTLS(err)
 	case at == awaiting:
-		return "answer is not HTTP: " + shorten(err.Error(), 100)
+		return "answer is not valid HTTP: " + shorten(err.Error(), 100)
 	default:
 		return fmt.Sprintf("%s while %s", err, at)
 	}

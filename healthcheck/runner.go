@@ -42,7 +42,6 @@ type Runner struct {
 	inFlight    int
 	lateStarts  uint64
 	lateTotal   time.Duration
-	lateLogged  time.Time
 	transitions uint64
 	tallies     tallies
 }
@@ -81,6 +80,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer probes.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var alarm lateAlarm
 	var batch []*entry
 	for {
 		var wait time.Duration
@@ -88,6 +88,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		for _, e := range batch {
 			probes.Go(func() { r.probe(ctx, e) })
 		}
+		alarm.check(r, len(batch))
 		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
@@ -123,7 +124,10 @@ func (r *Runner) takeDue(now time.Time, batch []*entry) ([]*entry, time.Duration
 	defer r.mu.Unlock()
 	for len(r.queue) > 0 && r.inFlight < r.maxInFlight && !r.queue[0].due.After(now) {
 		e := heap.Pop(&r.queue).(*entry)
-		r.countLate(now.Sub(e.due), now)
+		if by := now.Sub(e.due); by > lateAfter {
+			r.lateStarts++
+			r.lateTotal += by
+		}
 		e.began = now
 		e.starts++
 		r.inFlight++
@@ -133,19 +137,6 @@ func (r *Runner) takeDue(now time.Time, batch []*entry) ([]*entry, time.Duration
 		return batch, idle
 	}
 	return batch, r.queue[0].due.Sub(now)
-}
-
-func (r *Runner) countLate(by time.Duration, now time.Time) {
-	if by <= lateAfter {
-		return
-	}
-	r.lateStarts++
-	r.lateTotal += by
-	if r.lateLogged.IsZero() || now.Sub(r.lateLogged) >= time.Minute {
-		r.lateLogged = now
-		r.log.Warn("probes start late (raise the bound on probes in flight, or lengthen intervals)",
-			"late_by", by, "late_starts", r.lateStarts, "in_flight", r.inFlight, "max_in_flight", r.maxInFlight)
-	}
 }
 
 func (r *Runner) probe(ctx context.Context, e *entry) {

@@ -71,7 +71,7 @@ func firstDelay(hash uint64, interval time.Duration) time.Duration {
 // Interval ±10 %. After the first it may be shorter, so that targets that
 // came in one batch spread over the whole interval, not over its first second.
 func gap(hash, n uint64, interval time.Duration) time.Duration {
-	low, width := interval-interval/10, interval/5
+	low, width := interval-interval/10, 2*(interval/10)
 	if n == 1 && firstSpread(interval) < interval {
 		low, width = interval/10, interval
 	}
