@@ -34,7 +34,7 @@ func appendName(dst []byte, name string, origin []byte) ([]byte, error) {
 	switch {
 	case name == "":
 		return nil, errEmptyName
-	case name == "." && len(dst) < maxName:
+	case name == ".":
 		return append(dst, 0), nil
 	case name == "@":
 		return append(dst, origin...), nil

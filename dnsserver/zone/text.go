@@ -1,0 +1,353 @@
+package zone
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/miekg/dns"
+)
+
+// maxTTL is the largest TTL (RFC 2181 section 8), in seconds.
+const maxTTL = 1<<31 - 1
+
+// record is one resource record with its place.
+type record struct {
+	rr    dns.RR
+	owner string // wire form
+	size  int    // octets in a message with a compressed owner
+	at    pos
+}
+
+// reader turns the text of one zone into records.
+type reader struct {
+	rep  *report
+	zone string // wire form
+	emit func(record)
+
+	origin     []byte
+	originText string
+	ttl        uint32 // for records without one
+	ttlKnown   bool
+	ttlFixed   bool // by $TTL or configuration, so that stated TTLs do not replace it
+
+	owner     string // of the last record; "" before the first
+	ownerText string
+	ownerBad  bool // reported; records that repeat it are left out
+
+	generated int // records by $GENERATE so far
+	line      bytes.Buffer
+	wire      []byte // scratch for packing
+}
+
+func newReader(src *Source, zone string, rep *report, emit func(record)) *reader {
+	return &reader{
+		rep: rep, zone: zone, emit: emit,
+		origin: []byte(zone), originText: NameString([]byte(zone)),
+		ttl: src.DefaultTTL, ttlKnown: src.DefaultTTL > 0, ttlFixed: src.DefaultTTL > 0,
+		wire: make([]byte, dns.MaxMsgSize+512),
+	}
+}
+
+// read parses all entries; each problem costs one entry only.
+func (r *reader) read(text string, line int) {
+	s := newScanner(text, line, r.rep)
+	for e, ok := s.next(); ok; e, ok = s.next() {
+		if !e.blank && e.tokens[0].text[0] == '$' {
+			r.directive(e.tokens)
+			continue
+		}
+		r.record(e)
+	}
+}
+
+func (r *reader) directive(t []token) {
+	switch name := strings.ToUpper(t[0].text); name {
+	case "$TTL":
+		r.setTTL(t)
+	case "$ORIGIN":
+		r.setOrigin(t)
+	case "$GENERATE":
+		r.generate(t)
+	case "$INCLUDE":
+		r.rep.add(t[0].at, "paste the file's text here, or name it as the zone's file", "$INCLUDE is not supported")
+	default:
+		r.rep.add(t[0].at, `$TTL, $ORIGIN and $GENERATE are known; write \$ if a name begins so`, "unknown directive %q", clip(t[0].text))
+	}
+}
+
+func (r *reader) setTTL(t []token) {
+	if len(t) != 2 {
+		r.rep.add(t[0].at, "write $TTL 300", "$TTL takes one value")
+		return
+	}
+	if ttl, ok := r.readTTL(t[1]); ok {
+		r.ttl, r.ttlKnown, r.ttlFixed = ttl, true, true
+	}
+}
+
+// readTTL reports what is not a TTL within range.
+func (r *reader) readTTL(t token) (uint32, bool) {
+	ttl, ok := parseTTL(t.text)
+	switch {
+	case !ok:
+		r.rep.add(t.at, "write seconds, or a sum such as 1h30m", "%q is not a TTL", clip(t.text))
+	case ttl > maxTTL:
+		r.rep.add(t.at, "use at most 2147483647, RFC 2181 section 8", "TTL %s is out of range", clip(t.text))
+	default:
+		return uint32(ttl), true
+	}
+	return 0, false
+}
+
+func (r *reader) setOrigin(t []token) {
+	if len(t) != 2 {
+		r.rep.add(t[0].at, "write $ORIGIN name.", "$ORIGIN takes one name")
+		return
+	}
+	origin, err := appendName(nil, t[1].text, r.origin)
+	if err != nil {
+		r.rep.add(t[1].at, "write an absolute name, with a dot at its end", "$ORIGIN %q: %v", clip(t[1].text), err)
+		return
+	}
+	r.origin, r.originText = origin, NameString(origin)
+}
+
+// record parses: [owner] [TTL] [class] type data, TTL and class in either order.
+func (r *reader) record(e entry) {
+	fields := e.tokens
+	if !e.blank {
+		r.setOwner(fields[0])
+		fields = fields[1:]
+	}
+	if r.ownerBad {
+		return
+	}
+	if r.owner == "" {
+		r.rep.add(e.tokens[0].at, "begin the line with a name, or with @ for the origin",
+			"the line begins with a blank, which repeats the last owner, but no record comes before it")
+		return
+	}
+	h, ok := r.head(e, fields)
+	if !ok || !r.supported(h) {
+		return
+	}
+	rr, size, ok := r.data(h)
+	if !ok {
+		return
+	}
+	*rr.Header() = dns.RR_Header{Name: r.ownerText, Rrtype: h.rtype, Class: dns.ClassINET, Ttl: h.ttl, Rdlength: uint16(size)}
+	r.emit(record{rr: rr, owner: r.owner, size: size + 12, at: e.tokens[0].at})
+}
+
+func (r *reader) setOwner(t token) {
+	r.ownerBad = true
+	if t.text[0] == '"' {
+		r.rep.add(t.at, "write the name without quotes", "the owner is quoted")
+		return
+	}
+	owner, err := appendName(r.wire[:0], t.text, r.origin)
+	if err != nil {
+		r.rep.add(t.at, "correct the owner name", "owner %q: %v", clip(t.text), err)
+		return
+	}
+	if r.owner != "" && r.owner == string(owner) {
+		r.ownerBad = false
+		return
+	}
+	if !within(string(owner), r.zone) {
+		r.rep.add(t.at, "a name without a dot at its end gets the origin; move others to their own zone",
+			"%s lies outside the zone", NameString(owner))
+		return
+	}
+	r.owner, r.ownerBad = string(owner), false
+	r.ownerText = NameString(owner)
+}
+
+// head is what comes before a record's data.
+type head struct {
+	ttl      uint32
+	rtype    uint16
+	rtypeAt  pos
+	typeText string
+	class    token
+	data     []token
+}
+
+const recordForm = "write: owner [TTL] [IN] type data; a line that repeats the last owner begins with a blank"
+
+// head reads TTL, class and type.
+func (r *reader) head(e entry, fields []token) (h head, ok bool) {
+	var ttl token
+	for i, t := range fields {
+		upper := strings.ToUpper(t.text)
+		rtype, known := typeCode(upper)
+		switch {
+		case known:
+			h.rtype, h.rtypeAt, h.typeText, h.data = rtype, t.at, upper, fields[i+1:]
+			return r.headTTL(h, ttl, e.tokens[0].at)
+		case h.class.text == "" && isClass(upper):
+			h.class = token{upper, t.at}
+		case ttl.text == "" && isDigit(t.text[0]):
+			ttl = t
+			if h.ttl, ok = r.readTTL(t); !ok {
+				return h, false
+			}
+		default:
+			r.rep.add(t.at, recordForm, "%q is not a record type, class or TTL", clip(t.text))
+			return h, false
+		}
+	}
+	r.rep.add(e.tokens[0].at, recordForm, "the record has no type")
+	return h, false
+}
+
+// headTTL completes a head whose TTL may have been left out.
+func (r *reader) headTTL(h head, stated token, at pos) (head, bool) {
+	switch {
+	case stated.text != "":
+		if !r.ttlFixed {
+			r.ttl, r.ttlKnown = h.ttl, true
+		}
+	case !r.ttlKnown:
+		r.rep.add(at, "put a $TTL line before it, or give the record a TTL", "the record has no TTL and there is no default")
+		return h, false
+	default:
+		h.ttl = r.ttl
+	}
+	return h, true
+}
+
+func typeCode(upper string) (uint16, bool) {
+	if t, ok := dns.StringToType[upper]; ok {
+		return t, true
+	}
+	digits, ok := strings.CutPrefix(upper, "TYPE")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 16)
+	return uint16(n), err == nil
+}
+
+func isClass(upper string) bool {
+	if _, ok := dns.StringToClass[upper]; ok || upper == "CS" {
+		return true
+	}
+	digits, ok := strings.CutPrefix(upper, "CLASS")
+	_, err := strconv.ParseUint(digits, 10, 16)
+	return ok && err == nil
+}
+
+// supported reports classes and types that no zone of ours can hold.
+func (r *reader) supported(h head) bool {
+	if h.class.text != "" && h.class.text != "IN" && h.class.text != "CLASS1" {
+		r.rep.add(h.class.at, "write IN or leave it out", "class %s is not served", clip(h.class.text))
+		return false
+	}
+	switch t := h.rtype; {
+	case t == 0 || t == dns.TypeOPT || (t >= 128 && t <= 255) || t == 65535:
+		r.rep.add(h.rtypeAt, "remove the record", "%s belongs in messages, not in zones (RFC 6895 section 3.1)", clip(h.typeText))
+		return false
+	case t == dns.TypeRRSIG || t == dns.TypeNSEC || t == dns.TypeNSEC3 || t == dns.TypeNSEC3PARAM || t == dns.TypeSIG || t == dns.TypeNXT:
+		r.rep.add(h.rtypeAt, "remove the record and load the zone unsigned", "%s records are not loaded from text: zones are not signed yet", clip(h.typeText))
+		return false
+	}
+	return true
+}
+
+// data parses and packs the record's data, and returns its packed size.
+func (r *reader) data(h head) (rr dns.RR, size int, ok bool) {
+	if len(h.data) == 0 && h.rtype != dns.TypeAPL {
+		r.rep.add(h.rtypeAt, recordForm, "the %s record has no data", clip(h.typeText))
+		return nil, 0, false
+	}
+	rr, err := r.parseData(h)
+	if err == nil {
+		size, err = r.pack(rr)
+	}
+	if err != nil {
+		at, message := locate(h, err)
+		r.rep.add(at, "correct the data of the record", "%s record: %s", clip(h.typeText), message)
+		return nil, 0, false
+	}
+	return rr, size, true
+}
+
+// parseData gives the library one plain line with the root as owner: owners, TTLs,
+// comments and lines are settled here, so only the fields of the type are left.
+func (r *reader) parseData(h head) (rr dns.RR, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			rr, err = nil, fmt.Errorf("cannot be read: %v", p)
+		}
+	}()
+	r.line.Reset()
+	r.line.WriteString(". 0 IN TYPE")
+	r.line.Write(strconv.AppendUint(r.line.AvailableBuffer(), uint64(h.rtype), 10))
+	for _, t := range h.data {
+		r.line.WriteByte(' ')
+		r.line.WriteString(t.text)
+	}
+	r.line.WriteByte('\n')
+	zp := dns.NewZoneParser(&r.line, r.originText, "")
+	rr, ok := zp.Next()
+	if err := zp.Err(); err != nil {
+		return nil, err
+	}
+	if !ok || rr == nil {
+		return nil, errors.New("no data")
+	}
+	return rr, nil
+}
+
+// pack returns the size of the packed data; it fails for what no message can carry.
+func (r *reader) pack(rr dns.RR) (size int, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("cannot be packed: %v", p)
+		}
+	}()
+	n, err := dns.PackRR(rr, r.wire, 0, nil, false)
+	if err != nil {
+		return 0, errors.New(strings.TrimPrefix(err.Error(), "dns: "))
+	}
+	const fixed = 11 // root owner, type, class, TTL, length
+	if n-fixed > 65535 {
+		return 0, errors.New("data longer than 65535 octets")
+	}
+	return n - fixed, nil
+}
+
+// locate turns the library's error into a message, and finds the field it names.
+func locate(h head, err error) (pos, string) {
+	message := strings.TrimPrefix(err.Error(), "dns: ")
+	if i := strings.LastIndex(message, " at line: "); i >= 0 {
+		message = message[:i]
+	}
+	i := strings.LastIndex(message, `: "`)
+	if i < 0 {
+		return h.rtypeAt, clip(message)
+	}
+	quoted, unquoteErr := strconv.Unquote(message[i+2:])
+	for _, t := range h.data {
+		if unquoteErr == nil && t.text == quoted {
+			return t.at, clip(message)
+		}
+	}
+	if strings.TrimSpace(quoted) == "" {
+		message = message[:i] + ": a field is missing"
+	}
+	return h.rtypeAt, clip(message)
+}
+
+// clip keeps messages short whatever the file holds.
+func clip(s string) string {
+	const most = 120
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
