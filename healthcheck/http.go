@@ -142,6 +142,9 @@ func accepts(ranges []StatusRange, status int) bool {
 
 // statusText writes ranges as the configuration does: "200-299,304".
 func statusText(ranges []StatusRange) string {
+	if len(ranges) == 0 {
+		return "none"
+	}
 	texts := make([]string, len(ranges))
 	for i, r := range ranges {
 		texts[i] = fmt.Sprintf("%d-%d", r.From, r.To)
