@@ -1,0 +1,180 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/steerdns/steerdns/healthcheck"
+	"github.com/steerdns/steerdns/regions"
+)
+
+// maxRefusals is how many refused votes of one ballot are told apart.
+const maxRefusals = 20
+
+// parsed is one key's value as far as it is believed: one of the pointers is
+// set, or none when the value was refused as a whole.
+type parsed struct {
+	fleet    *regions.FleetFile
+	ballot   *regions.Ballot
+	instance *regions.Instance
+	override *regions.Override
+	rejected []regions.Rejected
+}
+
+// decode judges one value. It is pure, and never fails as a whole: what is
+// wrong is in rejected.
+func (k keys) decode(key string, value []byte) (name, parsed) {
+	n, err := k.parse(key)
+	var p parsed
+	if err == nil {
+		p, err = k.decodeAs(n, value)
+	}
+	if err != nil {
+		p = parsed{rejected: []regions.Rejected{{Key: k.relative(key), Reason: words(err.Error())}}}
+	}
+	return n, p
+}
+
+func (k keys) decodeAs(n name, value []byte) (parsed, error) {
+	switch n.class {
+	case fleetCurrent, fleetHistory:
+		return decodeFleet(n, value)
+	case votes:
+		return k.decodeBallot(n, value)
+	case instances:
+		return decodeInstance(n, value)
+	case overrides:
+		return decodeOverride(n, value)
+	}
+	return parsed{}, nil
+}
+
+func decodeFleet(n name, value []byte) (parsed, error) {
+	f := new(regions.FleetFile)
+	if err := unpack(value, maxFleetJSON, f); err != nil {
+		return parsed{}, err
+	}
+	if n.class == fleetHistory && n.n != f.N {
+		return parsed{}, fmt.Errorf("number %d under the key of number %d", f.N, n.n)
+	}
+	return parsed{fleet: f}, checkFleet(*f)
+}
+
+func decodeInstance(n name, value []byte) (parsed, error) {
+	i := new(regions.Instance)
+	if err := unpack(value, maxSmall, i); err != nil {
+		return parsed{}, err
+	}
+	if i.Name != n.of {
+		return parsed{}, fmt.Errorf("speaks of instance %.80q", i.Name)
+	}
+	return parsed{instance: i}, checkInstance(*i)
+}
+
+func decodeOverride(n name, value []byte) (parsed, error) {
+	o := new(regions.Override)
+	if err := unpack(value, maxSmall, o); err != nil {
+		return parsed{}, err
+	}
+	if o.Kind != n.kind || o.Name != n.of {
+		return parsed{}, fmt.Errorf("speaks of %.80q %.80q", o.Kind, o.Name)
+	}
+	return parsed{override: o}, checkOverride(*o)
+}
+
+// ballot is regions.Ballot with votes still to be judged one by one.
+type ballot struct {
+	Instance string                     `json:"instance"`
+	Region   string                     `json:"region"`
+	Boot     string                     `json:"boot"`
+	Seq      uint64                     `json:"seq"`
+	Beat     time.Duration              `json:"beat"`
+	Votes    map[string]json.RawMessage `json:"votes"`
+}
+
+func (b *ballot) check(instance string) error {
+	switch {
+	case b.Instance != instance:
+		return fmt.Errorf("speaks of instance %.80q", b.Instance)
+	case !printable(b.Region, maxName):
+		return errors.New("region: want printable text")
+	case !printable(b.Boot, maxName):
+		return errors.New("boot: want printable text")
+	case b.Beat <= 0 || b.Beat > MaxBeat:
+		return fmt.Errorf("beat of %v: want more than 0 and at most %v", b.Beat, MaxBeat)
+	case len(b.Votes) > MaxVotes:
+		return fmt.Errorf("%d votes: want at most %d", len(b.Votes), MaxVotes)
+	}
+	return nil
+}
+
+// decodeBallot refuses bad votes one by one: the others count.
+func (k keys) decodeBallot(n name, value []byte) (parsed, error) {
+	var raw ballot
+	if err := unpack(value, maxBallot, &raw); err != nil {
+		return parsed{}, err
+	}
+	if err := raw.check(n.of); err != nil {
+		return parsed{}, err
+	}
+	b := &regions.Ballot{
+		Instance: raw.Instance, Region: raw.Region, Boot: raw.Boot, Seq: raw.Seq, Beat: raw.Beat,
+		Votes: make(map[string]healthcheck.Vote, len(raw.Votes)),
+	}
+	p := parsed{ballot: b}
+	for _, id := range slices.Sorted(maps.Keys(raw.Votes)) {
+		v, err := decodeVote(id, raw.Votes[id])
+		if err != nil {
+			p.refuse(k.relative(k.votes(n.of)), id, err)
+			continue
+		}
+		b.Votes[id] = v
+	}
+	return p, nil
+}
+
+func decodeVote(id string, raw json.RawMessage) (healthcheck.Vote, error) {
+	var v healthcheck.Vote
+	if !printable(id, maxName) {
+		return v, errors.New("endpoint: want printable text")
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return v, err
+	}
+	return v, checkVote(v)
+}
+
+func checkVote(v healthcheck.Vote) error {
+	if !blankOrPrintable(v.Reason, healthcheck.MaxReason) {
+		return fmt.Errorf("reason: want at most %d bytes of printable text", healthcheck.MaxReason)
+	}
+	if !sane(v.Since) && !v.Since.IsZero() {
+		return fmt.Errorf("since %v", v.Since)
+	}
+	return nil
+}
+
+// refuse notes one vote of a ballot, the first few in their own words.
+func (p *parsed) refuse(key, endpoint string, err error) {
+	switch n := len(p.rejected); {
+	case n < maxRefusals:
+		p.rejected = append(p.rejected, regions.Rejected{
+			Key: key, Reason: words(fmt.Sprintf("vote on %s: %v", endpoint, err)),
+		})
+	case n == maxRefusals:
+		p.rejected = append(p.rejected, regions.Rejected{Key: key, Reason: "more bad votes, not listed"})
+	}
+}
+
+// words makes a reason fit for a log line and a page.
+func words(s string) string {
+	if printable(s, maxWords) {
+		return s
+	}
+	return strconv.QuoteToASCII(s[:min(len(s), healthcheck.MaxReason)])
+}

@@ -1,0 +1,179 @@
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/steerdns/steerdns/regions"
+)
+
+// entry is one key as etcd holds it.
+type entry struct {
+	key   string
+	value []byte
+	mod   int64 // the revision that wrote it
+}
+
+// event is one change of one key.
+type event struct {
+	entry
+	gone bool // deleted at revision mod
+}
+
+// errRelist says that only a full list can tell what the store holds.
+var errRelist = errors.New("the watch cannot be believed")
+
+// mirror is what the store holds, as far as lists and events have told. It
+// is pure: no I/O, no clock. It outlives sessions, so that a list from a
+// member that lags behind is recognised. Owned by the consumer.
+type mirror struct {
+	keys     keys
+	cluster  uint64
+	revision int64 // the highest one told of; the picture's
+	listed   int64 // the last list's: what events say up to here is known
+	seen     int64 // the highest one of the present watch
+	held     map[string]held
+	fleet    *regions.FleetFile // the last good one, kept when a new one is refused
+}
+
+// held is one key's judged value.
+type held struct {
+	name  name
+	mod   int64
+	value parsed
+}
+
+func newMirror(k keys) *mirror { return &mirror{keys: k} }
+
+// replace takes a full list at a revision, atomically, and says whether
+// anything has changed. A list of the same cluster at a lower revision than
+// one already told of is refused. The entries' keys are told apart by folder,
+// more than the bounded number in a folder is left out.
+func (m *mirror) replace(cluster uint64, revision int64, list []entry) (changed bool, err error) {
+	same := cluster == m.cluster && m.held != nil
+	if same && revision < m.revision {
+		return false, fmt.Errorf("etcd (cluster %x) shows revision %d, but %d was seen before: a member lags behind, or the cluster was restored from a backup",
+			cluster, revision, m.revision)
+	}
+	next := make(map[string]held, len(list))
+	changed = !same
+	for _, e := range list {
+		old, known := m.held[e.key]
+		if known && same && old.mod == e.mod {
+			next[e.key] = old
+			continue
+		}
+		changed = true
+		next[e.key] = m.judge(e)
+	}
+	changed = changed || len(next) != len(m.held)
+	if !same {
+		m.fleet = nil
+	}
+	m.cluster, m.held, m.revision, m.listed, m.seen = cluster, next, revision, revision, revision
+	m.keepFleet()
+	return changed, nil
+}
+
+// apply takes the events of one watch response. errRelist: they come from
+// another cluster or out of order and may hide others; what was taken so far
+// stands until the next list.
+func (m *mirror) apply(cluster uint64, events []event) (changed bool, err error) {
+	if cluster != m.cluster || m.held == nil {
+		return false, errRelist
+	}
+	floor := m.seen // of what this response may speak of, but for duplicates
+	for _, e := range events {
+		if e.mod <= m.listed {
+			continue
+		}
+		took, err := m.take(e, e.mod < floor)
+		if err != nil {
+			return changed, err
+		}
+		changed = changed || took
+		m.seen = max(m.seen, e.mod)
+		m.revision = max(m.revision, e.mod)
+	}
+	m.keepFleet()
+	return changed, nil
+}
+
+// take applies one event. An event from the past that tells something new
+// means that the watch is out of order.
+func (m *mirror) take(e event, past bool) (bool, error) {
+	old, known := m.held[e.key]
+	switch {
+	case known && old.mod >= e.mod, !known && e.gone:
+		return false, nil
+	case past:
+		return false, errRelist
+	case e.gone:
+		delete(m.held, e.key)
+		return true, nil
+	}
+	now := m.judge(e.entry)
+	alien := now.name.class == other && now.value.rejected == nil
+	if alien || now.name.class == fleetHistory || !known && len(m.held) >= maxHeld {
+		return false, nil
+	}
+	m.held[e.key] = now
+	return true, nil
+}
+
+func (m *mirror) judge(e entry) held {
+	n, value := m.keys.decode(e.key, e.value)
+	return held{name: n, mod: e.mod, value: value}
+}
+
+// keepFleet remembers the applied fleet file; a refused one leaves the last
+// good one in force, a deleted one is gone.
+func (m *mirror) keepFleet() {
+	now, there := m.held[m.keys.current()]
+	switch {
+	case !there:
+		m.fleet = nil
+	case now.value.fleet != nil:
+		m.fleet = now.value.fleet
+	}
+}
+
+// modified is the revision that wrote a key; 0 when there is none.
+func (m *mirror) modified(key string) int64 { return m.held[key].mod }
+
+// picture is everything held, sorted. It shares nothing that changes.
+func (m *mirror) picture() *regions.Picture {
+	p := &regions.Picture{Cluster: m.cluster, Revision: m.revision, Fleet: m.fleet}
+	for _, h := range m.held {
+		if b := h.value.ballot; b != nil {
+			p.Ballots = append(p.Ballots, *b)
+		}
+		if i := h.value.instance; i != nil {
+			p.Instances = append(p.Instances, *i)
+		}
+		if o := h.value.override; o != nil {
+			p.Overrides = append(p.Overrides, *o)
+		}
+		p.Rejected = append(p.Rejected, h.value.rejected...)
+	}
+	slices.SortFunc(p.Ballots, func(a, b regions.Ballot) int { return cmp.Compare(a.Instance, b.Instance) })
+	slices.SortFunc(p.Instances, func(a, b regions.Instance) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(p.Overrides, func(a, b regions.Override) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	bound(p, &p.Ballots, maxBallots, votesFolder)
+	bound(p, &p.Instances, maxInstances, instancesFolder)
+	bound(p, &p.Overrides, maxOverrides, overridesFolder)
+	slices.SortStableFunc(p.Rejected, func(a, b regions.Rejected) int { return cmp.Compare(a.Key, b.Key) })
+	return p
+}
+
+// bound keeps the first few of a folder and says so.
+func bound[T any](p *regions.Picture, all *[]T, limit int, folder string) {
+	if len(*all) > limit {
+		*all = slices.Clip((*all)[:limit])
+		p.Rejected = append(p.Rejected, regions.Rejected{Key: folder, Reason: fmt.Sprintf("more than %d: the rest is left out", limit)})
+	}
+}

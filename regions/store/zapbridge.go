@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// zapBridge gives etcd's warnings and errors to slog and drops the rest.
+type zapBridge struct {
+	log    *slog.Logger
+	fields []zapcore.Field
+}
+
+// expected are warnings about what was chosen on purpose.
+var expected = []string{
+	"Running http and grpc server on single port",
+	"simple token is not cryptographically signed",
+}
+
+// Enabled is part of zapcore.Core.
+func (b *zapBridge) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
+
+// With is part of zapcore.Core.
+func (b *zapBridge) With(fields []zapcore.Field) zapcore.Core {
+	return &zapBridge{log: b.log, fields: append(b.fields[:len(b.fields):len(b.fields)], fields...)}
+}
+
+// Check is part of zapcore.Core.
+func (b *zapBridge) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if !b.Enabled(e.Level) {
+		return c
+	}
+	for _, m := range expected {
+		if strings.HasPrefix(e.Message, m) {
+			return c
+		}
+	}
+	return c.AddCore(e, b)
+}
+
+// Write is part of zapcore.Core.
+func (b *zapBridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	level := slog.LevelWarn
+	if e.Level >= zapcore.ErrorLevel {
+		level = slog.LevelError
+	}
+	encoder := zapcore.NewMapObjectEncoder()
+	for _, f := range append(b.fields[:len(b.fields):len(b.fields)], fields...) {
+		f.AddTo(encoder)
+	}
+	attributes := make([]slog.Attr, 0, len(encoder.Fields))
+	for name, value := range encoder.Fields {
+		attributes = append(attributes, slog.Any(name, value))
+	}
+	b.log.LogAttrs(context.Background(), level, "etcd: "+e.Message, attributes...)
+	return nil
+}
+
+// Sync is part of zapcore.Core.
+func (b *zapBridge) Sync() error { return nil }
