@@ -4,10 +4,77 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"hash"
+	"io"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 )
+
+// maxZoneFile is the largest zone file that is read, in bytes.
+const maxZoneFile = 256 << 20
+
+// LoadInstance reads an instance file from disk. The error, if any, is
+// Problems.
+func LoadInstance(path string) (*Instance, error) {
+	text, err := readFile(path, maxText)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	in, problems := ParseInstance(path, text)
+	return in, problems.Err()
+}
+
+// LoadFleet reads a fleet file from disk, and the zone files that it names
+// relative to itself. The error, if any, is Problems.
+func LoadFleet(path string) (*Fleet, error) {
+	text, err := readFile(path, maxText)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	fleet, problems := ParseFleet(path, text, func(name string) ([]byte, error) {
+		return readFile(beside(path, name), maxZoneFile)
+	})
+	return fleet, problems.Err()
+}
+
+func unreadable(path string, err error) Problems {
+	fix := "check the path and its permissions"
+	if errors.Is(err, fs.ErrNotExist) {
+		fix = "check the path"
+	}
+	return Problems{{Pos: Pos{File: path}, Message: "cannot be read: " + err.Error(), Fix: fix}}
+}
+
+// readFile reads a regular file (or a pipe) of at most limit bytes. Its
+// errors do not repeat the path.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, errors.New("it is a directory")
+	}
+	text, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("it has more than %d bytes", limit)
+	}
+	return text, bare(err)
+}
+
+// bare strips the operation and the path from an error of package os.
+func bare(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
 
 // Hash names a fleet configuration: the hex SHA-256 over the text and the
 // files that it names. Two files with the same hash configure the same fleet;

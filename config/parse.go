@@ -2,6 +2,9 @@ package config
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
+	"slices"
 )
 
 // canonical is text without a byte order mark and with LF line ends.
@@ -10,29 +13,69 @@ func canonical(text []byte) []byte {
 	return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 }
 
+// ParseFleet reads a fleet file. read returns the text of a file that a
+// zone's `file` key names, by the name as written; it may be nil when there
+// are none. The result is nil when there is any problem.
+func ParseFleet(file string, text []byte, read func(name string) ([]byte, error)) (*Fleet, Problems) {
+	fleet := &Fleet{File: file, Text: bytes.Clone(text), Files: map[string][]byte{}}
+	d, root := start(file, text)
+	if root.given() {
+		fd := newFleetDecoder(d, fleet, read)
+		fd.decode(root)
+		fd.validate()
+	}
+	if len(d.problems) > 0 {
+		return nil, d.problems.Sorted()
+	}
+	fleet.sortEndpoints()
+	fleet.Hash = Hash(fleet.Text, fleet.Files)
+	return fleet, nil
+}
+
 // ParseInstance reads an instance file. The result is nil when there is any
 // problem.
 func ParseInstance(file string, text []byte) (*Instance, Problems) {
-	return nil, Problems{{Pos: Pos{File: file}, Message: "cannot be read yet"}}
+	d, root := start(file, text)
+	var in *Instance
+	if root.given() {
+		in = d.instance(file, root)
+	}
+	if len(d.problems) > 0 {
+		return nil, d.problems.Sorted()
+	}
+	return in, nil
 }
 
-// ParseFleet reads a fleet file. read returns the text of a file that a
-// zone's `file` key names, by the name as written. The result is nil when
-// there is any problem.
-func ParseFleet(file string, text []byte, read func(name string) ([]byte, error)) (*Fleet, Problems) {
-	return nil, Problems{{Pos: Pos{File: file}, Message: "cannot be read yet"}}
+// start makes the tree of a text and a decoder for it. Without a tree there
+// is at least one problem.
+func start(file string, text []byte) (*decoder, item) {
+	root, problems := parseTree(file, canonical(text))
+	d := &decoder{problems: problems}
+	v := item{node: root, d: d}
+	if root != nil {
+		v.at = root.pos
+	}
+	return d, v
 }
 
-// LoadInstance reads an instance file from disk. The error, if any, is
-// Problems.
-func LoadInstance(path string) (*Instance, error) {
-	in, problems := ParseInstance(path, nil)
-	return in, problems.Err()
+// readFile reads a file that the fleet names.
+func (d *fleetDecoder) readFile(name string) ([]byte, error) {
+	if d.read == nil {
+		return nil, errors.New("there are no files here")
+	}
+	text, err := d.read(name)
+	return bytes.Clone(text), err
 }
 
-// LoadFleet reads a fleet file from disk, and the zone files it names
-// relative to it. The error, if any, is Problems.
-func LoadFleet(path string) (*Fleet, error) {
-	f, problems := ParseFleet(path, nil, nil)
-	return f, problems.Err()
+// sortEndpoints orders each service's endpoints by region.
+func (f *Fleet) sortEndpoints() {
+	order := make(map[string]int, len(f.Regions))
+	for i, r := range f.Regions {
+		order[r.Name] = i
+	}
+	for _, s := range f.Services {
+		slices.SortStableFunc(s.Endpoints, func(a, b Endpoint) int {
+			return cmp.Compare(order[a.Region], order[b.Region])
+		})
+	}
 }
