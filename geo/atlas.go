@@ -83,7 +83,7 @@ func (a *Atlas) Locate(addr netip.Addr) (Cell, uint8) {
 // length. A prefix that spans several leaves gets the cell that holds the
 // larger share of its located space (of all its space when nothing in it is
 // located; the lower cell wins a tie) and its own length; beyond 256 runs of
-// equal cells the shares are estimated by 64 evenly spaced probes. Host bits
+// equal cells the shares are estimated by one probe in each of 64 equal parts. Host bits
 // are ignored, prefixes of IPv4-mapped addresses count as IPv4, and an invalid
 // prefix counts as 0.0.0.0/0. It does not allocate.
 func (a *Atlas) LocatePrefix(p netip.Prefix) (cell Cell, bits uint8) {
@@ -171,12 +171,15 @@ func (c *chart[K]) largest(i, j int, first, last K, located []bool) Cell {
 // probes is how many addresses of a long stretch are looked up.
 const probes = 64
 
-// probe looks at evenly spaced addresses of first..last.
+// probe looks at one address in each of equal parts of first..last, which is
+// an aligned prefix. The addresses wander through their parts: networks lie at
+// powers of two, and so would addresses in the middle.
 func (c *chart[K]) probe(first, last K, located []bool) Cell {
 	var t tally
 	step := (last-first)/probes + 1
-	for n := K(0); n < probes; n++ {
-		t.add(c.cell[c.find(first+n*step+step/2)], 1)
+	for n := range uint64(probes) {
+		wander := K(n*0x9e3779b97f4a7c15) & (step - 1)
+		t.add(c.cell[c.find(first+K(n)*step+wander)], 1)
 	}
 	return t.best(located)
 }
