@@ -1,0 +1,63 @@
+package regions
+
+import "time"
+
+// Bounds on what a ballot may claim as its beat; outside of them the default
+// or the longest counts.
+const (
+	defaultBeat = 5 * time.Second
+	longestBeat = time.Minute
+)
+
+// sighting is when a ballot was last seen to change, on this instance's
+// monotonic clock. A vote's age is not the store's key's: a lease may live on
+// without its instance, and die without it.
+type sighting struct {
+	boot string
+	seq  uint64
+	at   time.Time
+}
+
+// ages is the sightings by instance name.
+type ages map[string]sighting
+
+// see notes which ballots moved, and forgets those that are gone.
+func (a ages) see(ballots []Ballot, now time.Time) {
+	here := make(map[string]bool, len(ballots))
+	for _, b := range ballots {
+		here[b.Instance] = true
+		if last, ok := a[b.Instance]; !ok || last.boot != b.Boot || last.seq != b.Seq {
+			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq, at: now}
+		}
+	}
+	for name := range a {
+		if !here[name] {
+			delete(a, name)
+		}
+	}
+}
+
+// fresh is the ballots that moved within three beats and grace, and the
+// moment at which the first of them will have grown stale (zero: none).
+func (a ages) fresh(p *Picture, grace time.Duration, now time.Time) ([]Ballot, time.Time) {
+	if p == nil {
+		return nil, time.Time{}
+	}
+	var fresh []Ballot
+	var next time.Time
+	for _, b := range p.Ballots {
+		until := a[b.Instance].at.Add(3*beatOf(b) + grace)
+		if until.After(now) {
+			fresh = append(fresh, b)
+			next = earliest(next, until)
+		}
+	}
+	return fresh, next
+}
+
+func beatOf(b Ballot) time.Duration {
+	if b.Beat <= 0 {
+		return defaultBeat
+	}
+	return min(b.Beat, longestBeat)
+}

@@ -1,0 +1,135 @@
+package regions
+
+import (
+	"reflect"
+	"time"
+)
+
+// longestSleep is how late, at most, a step of the wall clock is noticed:
+// overrides end by it.
+const longestSleep = time.Minute
+
+// court is what Run owns: the state of knowledge, and when to judge it.
+type court struct {
+	state *State
+
+	topology *Topology
+	picture  *Picture
+	own      *Ballot
+	restored *Restored // until it served as the previous world
+	last     *World    // nil before the first judgement
+	ages     ages
+
+	connected bool
+	lostSince time.Time // when the store went away; meaningful while not connected
+
+	dirty  bool      // something came in that no judgement has seen
+	judged time.Time // of the last judgement
+	next   time.Time // when time alone makes a judgement due; zero: never
+}
+
+func newCourt(s *State) *court {
+	return &court{state: s, ages: ages{}, lostSince: time.Now()}
+}
+
+// take adds what came in to the knowledge.
+func (c *court) take(n news, now time.Time) {
+	c.dirty = true
+	if n.topology != nil {
+		c.topology = n.topology
+	}
+	if n.restored != nil {
+		c.restored = n.restored
+	}
+	if n.own != nil {
+		c.own = n.own
+	}
+	if n.picture != nil {
+		c.picture = n.picture
+		c.ages.see(n.picture.Ballots, now)
+	}
+	if n.connected != nil {
+		if c.connected && !*n.connected {
+			c.lostSince = now
+		}
+		c.connected = *n.connected
+	}
+}
+
+// sit judges if a judgement is due. It returns how long to wait for the next
+// one, if any is in sight. The first news after a quiet time is judged at
+// once; after that, once in Coalesce.
+func (c *court) sit(now time.Time) (wait time.Duration, waiting bool) {
+	if c.topology == nil {
+		return 0, false
+	}
+	due := c.next
+	if c.dirty {
+		due = now
+	}
+	if due.IsZero() {
+		return 0, false
+	}
+	if free := c.judged.Add(c.state.opts.Coalesce); !c.judged.IsZero() && due.Before(free) {
+		due = free
+	}
+	if due.After(now) {
+		return min(due.Sub(now), longestSleep), true
+	}
+	c.judge(now)
+	if c.next.IsZero() {
+		return 0, false
+	}
+	return min(max(c.next.Sub(now), c.state.opts.Coalesce), longestSleep), true
+}
+
+func (c *court) judge(now time.Time) {
+	c.dirty, c.judged = false, now
+	fresh, next := c.ages.fresh(c.picture, c.state.opts.VoteGrace, now)
+	lost := !c.connected && !now.Before(c.lostSince.Add(c.state.opts.StoreGrace))
+	if !c.connected && !lost {
+		next = earliest(next, c.lostSince.Add(c.state.opts.StoreGrace))
+	}
+	w, then := judge(Input{
+		Topology: c.topology, Picture: c.picture, Ballots: fresh, Own: c.own,
+		StoreLost: lost, Previous: c.previous(), Now: now,
+	})
+	c.next = earliest(next, then)
+	c.announce(w)
+}
+
+// previous is the last world, or the one before the restart.
+func (c *court) previous() *World {
+	if c.restored != nil && (c.last == nil || !c.last.Ready) {
+		return c.restored.world(c.topology)
+	}
+	return c.last
+}
+
+// announce makes w the current world, and tells of what changed.
+func (c *court) announce(w *World) {
+	last := c.previous()
+	changed := c.last == nil || differs(c.last, w)
+	c.last = w
+	c.restored = nil
+	c.state.current.Store(w)
+	for _, t := range transitions(last, w) {
+		t.log(c.state.opts.Log)
+		if c.state.opts.OnTransition != nil {
+			c.state.opts.OnTransition(t)
+		}
+	}
+	if changed && c.state.opts.Publish != nil {
+		c.state.opts.Publish(w)
+	}
+}
+
+// differs reports whether b says more than a newer revision of a.
+func differs(a, b *World) bool {
+	if a.Epoch != b.Epoch || a.Topology != b.Topology {
+		return true
+	}
+	x, y := *a, *b
+	y.Revision, y.Judged = x.Revision, x.Judged
+	return !reflect.DeepEqual(&x, &y)
+}

@@ -1,0 +1,49 @@
+package regions
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/steerdns/steerdns/healthcheck"
+)
+
+// epochOf names a world: the beginning of the configuration's hash, and a
+// digest of everything that Decide looks at. Up and unknown decide alike and
+// count as one; times, reasons and evidence decide nothing.
+func epochOf(w *World) string {
+	var b []byte
+	b = append(b, w.Topology.Hash...)
+	b = append(b, 0, bits(w.Ready))
+	for i := range w.Regions {
+		b = append(b, verdictBits(&w.Regions[i]))
+	}
+	for s := range w.Endpoints {
+		b = append(b, bits(w.Services[s] != nil))
+		for e := range w.Endpoints[s] {
+			b = append(b, verdictBits(&w.Endpoints[s][e]))
+		}
+	}
+	for _, o := range w.Overrides {
+		b = append(b, o.Kind...)
+		b = append(b, 0)
+		b = append(b, o.Name...)
+		b = append(b, 0)
+	}
+	sum := sha256.Sum256(b)
+	return (w.Topology.Hash + strings.Repeat("0", 8))[:8] + "-" + hex.EncodeToString(sum[:4])
+}
+
+func verdictBits(v *Verdict) byte {
+	return bits(v.State == healthcheck.Down, v.Held, v.Demoted, v.Drained != nil, v.Suspect, v.Frozen)
+}
+
+func bits(flags ...bool) byte {
+	var b byte
+	for i, f := range flags {
+		if f {
+			b |= 1 << i
+		}
+	}
+	return b
+}

@@ -1,0 +1,84 @@
+package regions
+
+import (
+	"time"
+)
+
+// Input is all that Judge looks at. Nothing in it is changed.
+type Input struct {
+	Topology *Topology
+	Picture  *Picture // nil before any: the previous verdicts stand, as without the store
+	// Ballots are the fresh ones of Picture.Ballots. What is fresh is the
+	// receiver's finding: a ballot is fresh while its (Boot, Seq) changed
+	// lately on the receiver's monotonic clock (see State). A ballot that is
+	// not here abstains: missing is unknown, never down (rule 1).
+	Ballots   []Ballot
+	Own       *Ballot // this instance's votes of this moment, in place of its ballot from the store; nil: none
+	StoreLost bool    // the store is gone: the previous verdicts stand (rule 9)
+	Previous  *World  // nil: none; its topology may be another one, verdicts carry over by name
+	Now       time.Time
+}
+
+// Judge makes the next World from what this instance knows. It is pure:
+// equal inputs make equal worlds, in any order of ballots and overrides, and
+// an instance without history agrees with an old one on every verdict that
+// is not frozen, since even the time of a down verdict comes from the votes.
+func Judge(in Input) *World {
+	w, _ := judge(in)
+	return w
+}
+
+// judge also tells the next moment at which the same input would be judged
+// otherwise by the brake or by an override's end; zero when there is none.
+func judge(in Input) (*World, time.Time) {
+	w := &World{
+		Topology:  in.Topology,
+		Judged:    in.Now,
+		StoreLost: in.StoreLost || in.Picture == nil,
+		Ready:     in.Picture != nil || in.Previous != nil && in.Previous.Ready,
+	}
+	w.Cluster, w.Revision = appliedRevision(in)
+	past := remember(in.Previous)
+	next := placeOverrides(w, in)
+	if w.StoreLost {
+		carryVerdicts(w, past)
+		demote(w, in.Own)
+	} else {
+		judgeEndpoints(w, in, past)
+		judgeRegions(w, past)
+		next = earliest(next, brake(w))
+	}
+	w.Epoch = epochOf(w)
+	return w, next
+}
+
+func appliedRevision(in Input) (cluster uint64, revision int64) {
+	switch {
+	case in.Picture != nil:
+		return in.Picture.Cluster, in.Picture.Revision
+	case in.Previous != nil:
+		return in.Previous.Cluster, in.Previous.Revision
+	}
+	return 0, 0
+}
+
+// judgeEndpoints applies rules 1 to 3 to every endpoint.
+func judgeEndpoints(w *World, in Input, past memory) {
+	polls := poll(in.Topology, countedBallots(in))
+	abstainBlind(in.Topology, polls)
+	for s, svc := range in.Topology.Services {
+		for e, ep := range svc.Endpoints {
+			v := judgeEndpoint(len(in.Topology.Regions), polls[s][e], past.endpoints[ep.ID], in.Now)
+			v.Drained = w.Endpoints[s][e].Drained
+			w.Endpoints[s][e] = v
+		}
+	}
+}
+
+// earliest is the earlier of two moments, where zero means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
