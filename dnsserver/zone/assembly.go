@@ -24,6 +24,7 @@ type assembly struct {
 	order  []*draft // parents before children
 	outer  *assembly
 	inner  []*assembly
+	lost   lost
 }
 
 // draft is a node while it is made.
@@ -163,7 +164,7 @@ func (a *assembly) distinct(d *draft, records []record) []dns.RR {
 }
 
 // single reports whether a name can have only one record of the type
-// (RFC 1034 section 3.6.2, RFC 6672 section 2.4, RFC 2181 section 6.1).
+// (RFC 1034 section 3.6.2, RFC 1035 section 5.2, RFC 6672 section 2).
 func single(rtype uint16) bool {
 	return rtype == dns.TypeSOA || rtype == dns.TypeCNAME || rtype == dns.TypeDNAME
 }

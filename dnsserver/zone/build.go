@@ -61,7 +61,9 @@ func (b *builder) load(src *Source) {
 	a := newAssembly(src, name, rep, at)
 	b.byName[name] = a
 	b.assemblies = append(b.assemblies, a)
-	newReader(src, name, rep, a.add).read(src.Text, src.Line)
+	r := newReader(src, name, rep, a.add)
+	r.read(src.Text, src.Line)
+	a.lost = r.lost
 	a.addValues()
 }
 

@@ -1,6 +1,8 @@
 package zone
 
 import (
+	"strings"
+
 	"github.com/miekg/dns"
 )
 
@@ -20,19 +22,25 @@ func (a *assembly) check(d *draft) {
 func (a *assembly) checkZone() {
 	soa := a.apex.node.RRset(dns.TypeSOA)
 	if len(soa) == 0 {
-		if a.src.SOA == nil {
+		if a.src.SOA == nil && !a.unread(dns.TypeSOA) {
 			a.rep.add(a.at, "add an SOA record at the apex", "the zone has no SOA")
 		}
 	} else {
 		a.built.soa = soa[0].(*dns.SOA)
 	}
-	if a.apex.node.RRset(dns.TypeNS) == nil {
+	if a.apex.node.RRset(dns.TypeNS) == nil && !a.unread(dns.TypeNS) {
 		a.rep.add(a.at, "name the servers of the zone", "the zone has no NS records at its apex")
 	}
 	if a.outer != nil && a.outer.drafts[a.name].node.Cut == nil {
 		a.rep.add(a.at, "add NS records for "+a.built.name+" to "+a.outer.built.name,
 			"the zone lies inside %s, which does not delegate it", a.outer.built.name)
 	}
+}
+
+// unread reports whether what is missing may stand in an entry that could not be
+// read, which has a problem of its own.
+func (a *assembly) unread(rtype uint16) bool {
+	return a.lost.types[rtype] || a.lost.lines && strings.Contains(strings.ToUpper(a.src.Text), dns.TypeToString[rtype])
 }
 
 // checkRedirected reports data below a DNAME (RFC 6672 section 2.4).
@@ -153,7 +161,7 @@ func (a *assembly) unreachable(owner *draft, target string) (why, fix string) {
 	n := enclosing.node
 	switch {
 	case n.Cut != nil:
-		// Glue of sibling zones is welcome, not required (RFC 9471 section 3).
+		// Glue of sibling zones is welcome, not required (RFC 9471 section 3.2).
 		if owner.parent != nil && n.Cut != owner.node {
 			return "", ""
 		}

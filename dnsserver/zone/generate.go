@@ -27,9 +27,9 @@ func (r *reader) generate(t []token) {
 		r.rep.add(t[1].at, "use a smaller range, or a wildcard", "$GENERATE would make more than %d records in this zone", maxGenerated)
 		return
 	}
-	known := len(r.rep.problems) + r.rep.dropped
+	known := r.rep.count()
 	line := make([]token, len(t)-2)
-	for n := first; n <= last && len(r.rep.problems)+r.rep.dropped == known; n += step {
+	for n := first; n <= last && r.rep.count() == known; n += step {
 		if !r.generateLine(line, t[2:], n) {
 			return
 		}

@@ -54,6 +54,8 @@ func (r *report) addIn(file string, at pos, fix, format string, args ...any) {
 	})
 }
 
+func (r *report) count() int { return len(r.problems) + r.dropped }
+
 // all gives the problems in the order of their places.
 func (r *report) all() []Problem {
 	slices.SortStableFunc(r.problems, func(a, b Problem) int {

@@ -37,6 +37,8 @@ type reader struct {
 	ownerText string
 	ownerBad  bool // reported; records that repeat it are left out
 
+	lost lost
+
 	generated int // records by $GENERATE so far
 	line      bytes.Buffer
 	wire      []byte // scratch for packing
@@ -48,13 +50,26 @@ func newReader(src *Source, zone string, rep *report, emit func(record)) *reader
 		origin: []byte(zone), originText: NameString([]byte(zone)),
 		ttl: src.DefaultTTL, ttlKnown: src.DefaultTTL > 0, ttlFixed: src.DefaultTTL > 0,
 		wire: make([]byte, dns.MaxMsgSize+512),
+		lost: lost{types: map[uint16]bool{}},
 	}
+}
+
+// lost is what could not be read, so that it is not reported as missing too.
+type lost struct {
+	lines bool            // entries whose type is not known
+	types map[uint16]bool // records of these types
 }
 
 // read parses all entries; each problem costs one entry only.
 func (r *reader) read(text string, line int) {
 	s := newScanner(text, line, r.rep)
-	for e, ok := s.next(); ok; e, ok = s.next() {
+	for {
+		known := r.rep.count()
+		e, ok := s.next()
+		r.lost.lines = r.lost.lines || r.rep.count() > known
+		if !ok {
+			return
+		}
 		if !e.blank && e.tokens[0].text[0] == '$' {
 			r.directive(e.tokens)
 			continue
@@ -131,11 +146,13 @@ func (r *reader) record(e entry) {
 		return
 	}
 	h, ok := r.head(e, fields)
-	if !ok || !r.supported(h) {
+	if ok = ok && r.supported(h); !ok {
+		r.lost.types[h.rtype] = true
 		return
 	}
 	rr, size, ok := r.data(h)
 	if !ok {
+		r.lost.types[h.rtype] = true
 		return
 	}
 	*rr.Header() = dns.RR_Header{Name: r.ownerText, Rrtype: h.rtype, Class: dns.ClassINET, Ttl: h.ttl, Rdlength: uint16(size)}
@@ -326,6 +343,9 @@ func locate(h head, err error) (pos, string) {
 	message := strings.TrimPrefix(err.Error(), "dns: ")
 	if i := strings.LastIndex(message, " at line: "); i >= 0 {
 		message = message[:i]
+	}
+	if rest, ok := strings.CutPrefix(message, "bad "+h.typeText+" "); ok {
+		message = "bad " + rest // the type is named already
 	}
 	i := strings.LastIndex(message, `: "`)
 	if i < 0 {
