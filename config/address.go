@@ -42,6 +42,10 @@ func parseAddr(s string) (netip.Addr, flaw) {
 func parsePrefix(s string) (netip.Prefix, flaw) {
 	host, length, slash := strings.Cut(s, "/")
 	a, f := parseAddr(host)
+	if a.Is4In6() {
+		return netip.Prefix{}, flaw{"prefix " + quote(s) + " is of IPv4 addresses in IPv6 clothes",
+			"write it as an IPv4 prefix, such as 192.0.2.0/24"}
+	}
 	if f != (flaw{}) {
 		return netip.Prefix{}, flaw{"bad prefix " + quote(s) + ": " + f.message, f.fix}
 	}
@@ -75,8 +79,10 @@ func parseListen(s string) (netip.AddrPort, flaw) {
 	}
 	a, f := parseAddr(host)
 	switch {
+	case !a.IsValid():
+		return netip.AddrPort{}, flaw{"bad listen address " + quote(s), "write an IPv4 or IPv6 address and a port; host names are not looked up here"}
 	case f != (flaw{}):
-		return netip.AddrPort{}, flaw{f.message, f.fix + "; host names are not looked up here"}
+		return netip.AddrPort{}, f
 	case a.Is6() != bracketed:
 		return netip.AddrPort{}, flaw{"bad listen address " + quote(s), "put an IPv6 address, and only that, in brackets: [::1]:5300"}
 	case a.IsMulticast():

@@ -71,7 +71,7 @@ func (d *fleetDecoder) meaningless(kind string, t table) {
 	}
 	for _, key := range keys {
 		if e := t.find(key); e != nil {
-			t.sub(*e).atKey(*e).fail("a "+kind+" check has no "+key, "remove the key, or change the type")
+			t.sub(*e).atKey(*e).fail("a check of type "+kind+" has no "+key, "remove the key, or change the type")
 		}
 	}
 }

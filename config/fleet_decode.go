@@ -62,15 +62,14 @@ func (d *fleetDecoder) tooMany(v item) {
 	}
 }
 
-// label reads the name of a region or check and defines it, even when it is
-// flawed, so that those who use it are not blamed as well.
+// label reads the name of a region or check and defines it. When it is
+// flawed, those who use it are not blamed as well.
 func (d *fleetDecoder) label(v item, r *register) string {
-	name, _ := parsed(v, "a name", parseLabel)
+	name, ok := parsed(v, "a name", parseLabel)
 	if v.given() && v.kind == kindText {
 		r.define(v, v.text)
-	} else {
-		r.blind = true
 	}
+	r.blind = r.blind || !ok
 	return name
 }
 

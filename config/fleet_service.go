@@ -109,6 +109,7 @@ func (d *fleetDecoder) endpoint(v item, region string, s *siblings) Endpoint {
 	switch {
 	case addr.given() && cname.given():
 		cname.fail("address and cname are both given", "keep one of them")
+		cname.node = nil
 	case !addr.given() && !cname.given():
 		v.fail("an endpoint without an address", "add address: 192.0.2.1, or cname: other.example.net")
 	}

@@ -9,6 +9,9 @@ import (
 // validate judges what no single value shows: names that nothing defines,
 // zones inside zones, services outside every zone, aliases in a circle.
 func (d *fleetDecoder) validate() {
+	// That there are none at all was reported where they should stand.
+	d.regions.blind = d.regions.blind || len(d.regions.order) == 0
+	d.zones.blind = d.zones.blind || len(d.zones.order) == 0
 	d.regions.dangling()
 	d.checks.dangling()
 	d.overlaps()

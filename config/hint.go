@@ -29,7 +29,7 @@ func listed(words []string) string {
 }
 
 // nearest returns the known word with the fewest edits from wrong, the first
-// of equals; "" when none is near.
+// of equals, or one that begins it or that it begins; "" when none is near.
 func nearest(wrong string, known []string) string {
 	best, least := "", 1+max(1, min(3, len(wrong)/3))
 	for _, k := range known {
@@ -37,7 +37,15 @@ func nearest(wrong string, known []string) string {
 			best, least = k, n
 		}
 	}
-	return best
+	if best != "" {
+		return best
+	}
+	for _, k := range known {
+		if min(len(k), len(wrong)) >= 3 && (strings.HasPrefix(wrong, k) || strings.HasPrefix(k, wrong)) {
+			return k
+		}
+	}
+	return ""
 }
 
 // edits is how many letters must be added, removed, replaced or swapped with

@@ -50,7 +50,9 @@ func (v item) is(k kind, want, fix string) bool {
 	case v.kind == k:
 		return true
 	case v.kind == kindNull:
-		v.fail("has no value", "give "+want+", or remove the key")
+		v.fail("has no value", "give "+want+", or remove it")
+	case v.kind == kindText:
+		v.fail("want "+want+", got the text "+quote(v.text), fix)
 	default:
 		v.fail("want "+want+", got "+v.kind.String(), fix)
 	}

@@ -100,12 +100,16 @@ func (v item) seconds(def, lo, hi time.Duration) time.Duration {
 // integer reads a whole number from lo to hi.
 func (v item) integer(def, lo, hi int64) int64 {
 	between := strconv.FormatInt(lo, 10) + " to " + strconv.FormatInt(hi, 10)
-	if !v.is(kindNumber, "a whole number", "write "+between+", without quotes") {
+	if !v.is(kindNumber, "a whole number", "write a number from "+between+" in plain digits, without quotes") {
 		return def
 	}
 	n, ok := parseInteger(v.text)
-	if !ok || n < lo || n > hi {
-		v.fail("number "+clip(v.text)+" is not a whole number in range", "write "+between+", in plain digits")
+	switch {
+	case !ok:
+		v.fail("number "+clip(v.text)+" is not a whole one", "write "+between+", in plain digits")
+		return def
+	case n < lo || n > hi:
+		v.fail("number "+clip(v.text)+" is out of range", "write "+between)
 		return def
 	}
 	return n
@@ -125,7 +129,7 @@ func parseInteger(s string) (int64, bool) {
 // real reads a decimal number from lo to hi.
 func (v item) real(def, lo, hi float64) float64 {
 	between := float(lo) + " to " + float(hi)
-	if !v.is(kindNumber, "a number", "write "+between+", without quotes") {
+	if !v.is(kindNumber, "a number", "write a number from "+between+" in plain digits, without quotes") {
 		return def
 	}
 	x, ok := parseReal(v.text)

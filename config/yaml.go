@@ -52,7 +52,7 @@ func syntaxProblem(file string, err error) Problem {
 		p.Pos = tokenPos(file, syntax.Token)
 	}
 	switch {
-	case strings.Contains(p.Message, "tab character"):
+	case strings.Contains(p.Message, "tab character"), strings.Contains(p.Message, "'\t' that cannot"):
 		p.Fix = "indent with spaces, never with tabs"
 	case strings.Contains(p.Message, "could not find end character"):
 		p.Fix = "close the quote that opens here"
@@ -104,7 +104,7 @@ func (t *treeMaker) document(parsed *ast.File) *node {
 	case 1:
 		return t.node(bodies[0], Pos{t.file, 1, 1})
 	}
-	t.fail(tokenPos(t.file, bodies[1].GetToken()), "a second YAML document begins here",
+	t.fail(t.node(bodies[1], Pos{t.file, 1, 1}).pos, "a second YAML document begins here",
 		`keep one document a file; remove the line "---"`)
 	return nil
 }
@@ -179,8 +179,12 @@ func (t *treeMaker) indent(line int, text string) int {
 
 func (t *treeMaker) list(out *node, n *ast.SequenceNode) {
 	out.kind = kindList
-	for _, v := range n.Values {
-		out.list = append(out.list, t.node(v, out.pos))
+	for i, v := range n.Values {
+		at := out.pos
+		if i < len(n.Entries) && n.Entries[i] != nil {
+			at = tokenPos(t.file, n.Entries[i].Start)
+		}
+		out.list = append(out.list, t.node(v, at))
 	}
 }
 
