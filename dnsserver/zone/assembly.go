@@ -176,11 +176,11 @@ type duplicates struct {
 	wire    []byte
 }
 
-func newDuplicates(records int) *duplicates {
+func newDuplicates(records int) duplicates {
 	if records < 2 {
-		return &duplicates{}
+		return duplicates{}
 	}
-	return &duplicates{buckets: map[uint64][]dns.RR{}, seed: maphash.MakeSeed()}
+	return duplicates{buckets: map[uint64][]dns.RR{}, seed: maphash.MakeSeed()}
 }
 
 // add reports whether an equal record was added before.
