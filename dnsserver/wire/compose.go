@@ -2,8 +2,8 @@ package wire
 
 import "encoding/binary"
 
-// AppendHead appends the reply's header and the question as sent, with all
-// other counts 0. q must have been parsed from pkt. RD and CD are copied
+// AppendHead appends the reply's header and the question as sent; SetCounts
+// has to follow. q must have been parsed from pkt. RD and CD are copied
 // (RFC 1035 4.1.1, RFC 4035 3.1.6); flags may add AA and TC; rcode's upper
 // bits belong into the OPT record.
 func AppendHead(dst, pkt []byte, q *Query, flags, rcode uint16) []byte {
@@ -12,28 +12,21 @@ func AppendHead(dst, pkt []byte, q *Query, flags, rcode uint16) []byte {
 	head := dst[at : at+HeaderLen]
 	kept := q.Flags & (FlagRD | FlagCD | maskOpcode)
 	binary.BigEndian.PutUint16(head[2:], FlagQR|kept|flags|rcode&0xf)
-	questions := uint64(0)
-	if q.QName != nil {
-		questions = 1
-	}
-	binary.BigEndian.PutUint64(head[4:], questions<<48)
 	return dst
 }
 
 // Counts are the numbers of records in the sections of a reply.
 type Counts struct{ Answer, Authority, Additional uint16 }
 
-// SetCounts writes the section counts into a message that begins with its
-// header and has one question.
-func SetCounts(msg []byte, c Counts) {
+// SetCounts writes the section counts into the reply to q that msg begins
+// with.
+func SetCounts(msg []byte, q *Query, c Counts) {
+	questions := uint64(0)
+	if q.QName != nil {
+		questions = 1
+	}
 	binary.BigEndian.PutUint64(msg[4:HeaderLen],
-		1<<48|uint64(c.Answer)<<32|uint64(c.Authority)<<16|uint64(c.Additional))
-}
-
-// BumpAdditional counts one more additional record in a message that begins
-// with its header.
-func BumpAdditional(msg []byte) {
-	binary.BigEndian.PutUint16(msg[10:], binary.BigEndian.Uint16(msg[10:])+1)
+		questions<<48|uint64(c.Answer)<<32|uint64(c.Authority)<<16|uint64(c.Additional))
 }
 
 // OPT is what a reply's OPT record carries.

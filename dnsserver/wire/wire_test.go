@@ -185,7 +185,7 @@ func TestComposeEchoes(t *testing.T) {
 	msg := AppendHead(nil, pkt, &q, FlagAA, RcodeBadVers)
 	before := len(msg)
 	msg = AppendOPT(msg, &q.EDNS, &o)
-	BumpAdditional(msg)
+	SetCounts(msg, &q, Counts{Additional: 1})
 	if got := len(msg) - before; got != OPTLen(&q.EDNS, &o) {
 		t.Errorf("OPT has %d octets, OPTLen says %d", got, OPTLen(&q.EDNS, &o))
 	}
@@ -230,10 +230,12 @@ func FuzzParse(f *testing.F) {
 		}
 		checkParsed(t, pkt, &q, st)
 		msg := AppendHead(nil, pkt, &q, 0, st.Rcode())
+		var counts Counts
 		if q.EDNS.Present {
 			msg = AppendOPT(msg, &q.EDNS, &OPT{UDPSize: 1232, Rcode: st.Rcode(), NSID: "n"})
-			BumpAdditional(msg)
+			counts.Additional = 1
 		}
+		SetCounts(msg, &q, counts)
 		m := new(dns.Msg)
 		if err := m.Unpack(msg); err != nil {
 			t.Fatalf("reply %x: %v", msg, err)

@@ -1,0 +1,64 @@
+package dnsserver
+
+import (
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/steerdns/steerdns/dnsserver/wire"
+)
+
+// defaultMaxUDP is the reply size that travels without fragments on all
+// usual paths.
+const defaultMaxUDP = 1232
+
+// maxPacket is the longest UDP packet that is read or written.
+const maxPacket = 4096
+
+// Options is what a Server needs to know. The zero value of every field but
+// Listen means its default.
+type Options struct {
+	Listen   []netip.AddrPort // UDP and TCP; port 0: a free one, the same for both
+	Workers  int              // threads for each UDP address; default: one for each CPU
+	Instance string           // for NSID and id.server; "": none
+	Version  string           // for version.bind; "": not told
+	MaxUDP   int              // longest UDP reply in octets, 512 to 4096; default 1232
+	TCP      TCPOptions
+	Log      *slog.Logger // default: nothing is logged
+}
+
+// TCPOptions bound what TCP clients may use (RFC 7766 6.2).
+type TCPOptions struct {
+	MaxConns     int           // open at once; default 1024
+	MaxPerClient int           // open at once from one IPv4 address or IPv6 /64; default 64
+	IdleTimeout  time.Duration // from one query's end to the next one's; default 10 s
+	WriteTimeout time.Duration // for a client to take the replies to what it sent; default 5 s
+}
+
+func (o Options) maxUDP() uint16 {
+	if o.MaxUDP == 0 {
+		return defaultMaxUDP
+	}
+	return uint16(min(max(o.MaxUDP, wire.MinUDPSize), maxPacket))
+}
+
+func (o Options) withDefaults() Options {
+	if o.Workers <= 0 {
+		o.Workers = runtime.NumCPU()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&o.TCP.MaxConns, 1024)
+	setDefault(&o.TCP.MaxPerClient, 64)
+	setDefault(&o.TCP.IdleTimeout, 10*time.Second)
+	setDefault(&o.TCP.WriteTimeout, 5*time.Second)
+	return o
+}
+
+func setDefault[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
