@@ -3,6 +3,7 @@ package healthcheck
 import (
 	"context"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -72,5 +73,28 @@ func TestAlias(t *testing.T) {
 			o := observe(t, prober, Target{Name: "www.example.com", Alias: c.alias, Check: quickCheck(HTTP, port)})
 			expect(t, o, c.want)
 		})
+	}
+}
+
+// TestDestination: an alias is absolute, so that the host's search domains
+// never come into it.
+func TestDestination(t *testing.T) {
+	check := Check{Port: 443}
+	for _, c := range []struct {
+		target Target
+		want   string
+	}{
+		{Target{Addr: netip.MustParseAddr("192.0.2.1"), Alias: "origin.example.com.", Check: check}, "192.0.2.1:443"},
+		{Target{Addr: netip.MustParseAddr("::ffff:192.0.2.1"), Check: check}, "192.0.2.1:443"},
+		{Target{Addr: netip.MustParseAddr("2001:db8::1"), Check: check}, "[2001:db8::1]:443"},
+		{Target{Alias: "origin.example.com", Check: check}, "origin.example.com.:443"},
+		{Target{Alias: "origin.example.com.", Check: check}, "origin.example.com.:443"},
+	} {
+		if got, err := destination(c.target); err != nil || got != c.want {
+			t.Errorf("destination(%+v) = %q, %v, want %q", c.target, got, err, c.want)
+		}
+	}
+	if _, err := destination(Target{Check: check}); err == nil {
+		t.Error("a target without address and alias has a destination")
 	}
 }

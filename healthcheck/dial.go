@@ -12,8 +12,8 @@ import (
 
 var errNowhere = errors.New("target has neither an address nor an alias")
 
-// dial connects to t. The connection's reads and writes end when ctx does;
-// release undoes that and closes the connection.
+// dial connects to t. The connection's reads and writes end when ctx does.
+// The caller must call release, which closes the connection.
 func dial(ctx context.Context, d net.Dialer, t Target) (conn net.Conn, release func(), err error) {
 	where, err := destination(t)
 	if err != nil {
@@ -23,10 +23,7 @@ func dial(ctx context.Context, d net.Dialer, t Target) (conn net.Conn, release f
 	if err != nil {
 		return nil, nil, &failure{connecting, err}
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline) // fails only on a closed connection, and so will the next read
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // fails only once closed
 	return conn, func() { stop(); _ = conn.Close() }, nil
 }
 

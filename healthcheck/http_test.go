@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // says reads a request's header and answers with raw bytes, then closes.
@@ -167,5 +168,32 @@ func TestStatusText(t *testing.T) {
 		if got := statusText(in); got != want {
 			t.Errorf("statusText(%v) = %q, want %q", fmt.Sprint(in), got, want)
 		}
+	}
+}
+
+// TestFindInBodyAcrossReads: the text counts however the network cut it.
+func TestFindInBodyAcrossReads(t *testing.T) {
+	body := func() io.Reader { return iotest.OneByteReader(strings.NewReader("status: all ok.")) }
+	if err := findInBody(body(), "all ok"); err != nil {
+		t.Error(err)
+	}
+	if err := findInBody(body(), "all ok!"); err == nil {
+		t.Error("found what is not there")
+	}
+}
+
+func BenchmarkProbe(b *testing.B) {
+	port := listen(b, says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+	for _, kind := range []Kind{TCP, HTTP} {
+		b.Run(string(kind), func(b *testing.B) {
+			p := NewProber(ProberOptions{})
+			target := Target{Name: "www.example.com", Addr: loopback, Check: quickCheck(kind, port)}
+			b.ReportAllocs()
+			for b.Loop() {
+				if o := p.Probe(b.Context(), target); !o.OK {
+					b.Fatal(o.Reason)
+				}
+			}
+		})
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // listen serves each connection to 127.0.0.1 on a free port by serve, in a
 // goroutine of its own, until the test ends. It gives the port.
-func listen(t *testing.T, serve func(net.Conn)) uint16 {
+func listen(t testing.TB, serve func(net.Conn)) uint16 {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

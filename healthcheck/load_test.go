@@ -1,9 +1,12 @@
 package healthcheck
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
@@ -68,7 +71,9 @@ var epochOfBubbles = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 func TestInFlightBound(t *testing.T) {
 	fake := newFake(hangs)
 	ts := targetsOf(50, time.Second, time.Second)
-	bubble(t, Options{Prober: fake, MaxInFlight: 5}, ts, func(t *testing.T, r *Runner) {
+	var log bytes.Buffer
+	o := Options{Prober: fake, MaxInFlight: 5, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	bubble(t, o, ts, func(t *testing.T, r *Runner) {
 		pass(100 * time.Second)
 		least, most := 1<<30, 0
 		for _, target := range ts {
@@ -85,6 +90,9 @@ func TestInFlightBound(t *testing.T) {
 			t.Errorf("stats %+v", s)
 		}
 	})
+	if n := strings.Count(log.String(), "probes start late"); n != 2 {
+		t.Errorf("%d warnings in 100 s, want one a minute", n)
+	}
 }
 
 // TestSlowTargetsDoNotDelayOthers: 200 targets hang for their whole timeout

@@ -130,3 +130,20 @@ func TestRunSpreadsWhatWaited(t *testing.T) {
 		}
 	})
 }
+
+func TestRemovedTargetIsNotProbedAgain(t *testing.T) {
+	fake := newFake(alwaysUp)
+	ts := targetsOf(20, 5*time.Second, time.Second)
+	bubble(t, Options{Prober: fake}, ts, func(t *testing.T, r *Runner) {
+		pass(20 * time.Second)
+		before := len(fake.startsOf(ts[0].ID))
+		r.Update(ts[1:])
+		pass(time.Minute)
+		if after := len(fake.startsOf(ts[0].ID)); after != before {
+			t.Errorf("%d probes after the removal", after-before)
+		}
+		if n := len(fake.startsOf(ts[1].ID)); n < 14 {
+			t.Errorf("a target that stayed got %d probes in 80 s", n)
+		}
+	})
+}
