@@ -31,25 +31,39 @@ type Atlas struct {
 // leaves: neighbouring runs differ in cell, so the leaf around an address
 // follows from the borders of its run.
 type chart[K word] struct {
-	start []K      // start[0] is 0
-	cell  []uint16 // as long as start
-	index []uint32 // by the upper 16 bits: the run that holds their first address; one more at the end
-	most  Cell     // that holds the larger share of the family
+	start  []K      // start[0] is 0
+	cell   []uint16 // as long as start
+	index  []uint32 // by the upper 16 bits: the run that holds their first address; one more at the end
+	coarse []K      // the start of every 32nd run
+	most   Cell     // that holds the larger share of the family
 }
 
-// find is the run that holds at.
+// stride is how many runs share an entry of chart.coarse: 32 starts are a few
+// cache lines.
+const stride = 32
+
+// find is the run that holds at. Each of its three steps narrows lo..hi.
 func (c *chart[K]) find(at K) int {
 	top := at >> (width[K]() - 16)
 	lo, hi := c.index[top], c.index[top+1]
-	for lo < hi {
-		mid := (lo + hi + 1) / 2
-		if c.start[mid] <= at {
-			lo = mid
-		} else {
-			hi = mid - 1
-		}
+	if hi-lo > 2*stride {
+		k := search(c.coarse, at, lo/stride, hi/stride)
+		lo, hi = max(lo, k*stride), min(hi, k*stride+stride-1)
 	}
-	return int(lo)
+	return int(search(c.start, at, lo, hi))
+}
+
+// search is the last entry of starts in lo..hi that is not above at, or lo. It
+// halves without a branch to mispredict.
+func search[K word](starts []K, at K, lo, hi uint32) uint32 {
+	for n := hi - lo + 1; n > 1; {
+		half := n / 2
+		if starts[lo+half] <= at {
+			lo += half
+		}
+		n -= half
+	}
+	return lo
 }
 
 // last is the last address of run i.
@@ -205,6 +219,10 @@ func (a *Atlas) Digest() string { return a.digest }
 // memory.
 func (a *Atlas) Stats() (leaves4, leaves6, cells int, bytes int) {
 	const placeSize = 120 // of Place on 64-bit systems, without its strings
-	bytes = 6*len(a.v4.start) + 10*len(a.v6.start) + 4*(len(a.v4.index)+len(a.v6.index)) + placeSize*len(a.places)
+	bytes = a.v4.bytes() + a.v6.bytes() + placeSize*len(a.places)
 	return a.leaves4, a.leaves6, len(a.places), bytes
+}
+
+func (c *chart[K]) bytes() int {
+	return (len(c.start)+len(c.coarse))*width[K]()/8 + 2*len(c.cell) + 4*len(c.index)
 }

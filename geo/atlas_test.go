@@ -142,6 +142,30 @@ func TestDividedBlocks(t *testing.T) {
 	})
 }
 
+// The index and the coarse starts lead to the run that a plain search finds,
+// however many runs lie close together.
+func TestFindInDenseCharts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		shift := rapid.IntRange(0, 40).Draw(t, "shift")
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		var c chart[uint64]
+		at := r.Uint64() >> rapid.IntRange(1, 63).Draw(t, "from")
+		c.begin(0, 0)
+		for n := range rapid.IntRange(0, 3000).Draw(t, "runs") {
+			c.begin(at+1, uint16(1+n%2))
+			at += 1 + r.Uint64()>>24>>shift
+		}
+		c.finish([]bool{false, true, false})
+		plain := ranges[uint64]{start: c.start}
+		for range 500 {
+			probe := c.start[r.IntN(len(c.start))] + r.Uint64N(3) - 1
+			if got, want := c.find(probe), plain.find(probe); got != want {
+				t.Fatalf("find(%d) = %d, want %d", probe, got, want)
+			}
+		}
+	})
+}
+
 func TestOneCellIsOneLeaf(t *testing.T) {
 	d := mustDecode(t, makeDB(t, "City", entry{"192.0.2.0/24", inCity(1, 1, "DE")}), nil, nil, PlaceRule{pfx("198.51.100.1/32"), Place{}})
 	a := mustCompile(t, d, alone)

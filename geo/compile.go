@@ -237,7 +237,7 @@ func (c *chart[K]) begin(from K, cell uint16) {
 	c.start, c.cell = append(c.start, from), append(c.cell, cell)
 }
 
-// finish makes the index and the overall share.
+// finish makes what lookups need besides the runs.
 func (c *chart[K]) finish(located []bool) {
 	c.start, c.cell = append([]K(nil), c.start...), append([]uint16(nil), c.cell...)
 	c.index = make([]uint32, 1<<16+1)
@@ -250,7 +250,15 @@ func (c *chart[K]) finish(located []bool) {
 		c.index[top] = uint32(run)
 	}
 	c.index[1<<16] = uint32(len(c.start) - 1)
+	for i := 0; i < len(c.start); i += stride {
+		c.coarse = append(c.coarse, c.start[i])
+	}
+	c.most = c.largestOfAll(located)
+}
 
+// largestOfAll is the cell with the larger share of the whole family, by the
+// rule of LocatePrefix.
+func (c *chart[K]) largestOfAll(located []bool) Cell {
 	share := make([]uint64, len(located)) // less than all of it: else there is one run
 	for i, cell := range c.cell {
 		share[cell] += uint64(c.last(i)-c.start[i]) + 1
@@ -264,7 +272,7 @@ func (c *chart[K]) finish(located []bool) {
 			best = cell
 		}
 	}
-	c.most = Cell(best)
+	return Cell(best)
 }
 
 // leaves counts the fewest aligned prefixes that make up the runs.

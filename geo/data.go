@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"net/netip"
+	"strings"
 
 	"github.com/steerdns/steerdns/geo/dbip"
 )
@@ -96,7 +97,7 @@ func openDatabase(k kind, path string) (*database, error) {
 		db, err = readDatabase(k, path, raw)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s database %s: %w", k, path, err)
+		return nil, fmt.Errorf("%s: %w", strings.TrimSpace(string(k)+" database "+path), err)
 	}
 	return db, nil
 }

@@ -17,6 +17,10 @@ import (
 // maxFileSize bounds a database file; the largest ones sold are a third of it.
 const maxFileSize = 1 << 30
 
+// maxNetworks bounds the networks of a database. Trees may share subtrees, so
+// a small file can hold more of them than could ever be walked.
+const maxNetworks = 1 << 25
+
 // kind is what a database is used for.
 type kind string
 
@@ -224,13 +228,13 @@ type walker struct {
 	held uint32       // deep's value
 }
 
-// walk stops with an error once there are more networks than a tree with
-// that many nodes can have: then the tree has loops.
+// walk visits all networks. A tree with loops ends in an error of the reader
+// once it is deeper than an address.
 func (w *walker) walk(reader *maxminddb.Reader) error {
-	left := uint64(reader.Metadata.NodeCount) + 2
+	left := maxNetworks
 	for result := range reader.Networks(maxminddb.IncludeNetworksWithoutData()) {
 		if left--; left == 0 {
-			return errors.New("the search tree has loops")
+			return fmt.Errorf("has more than %d networks", maxNetworks)
 		}
 		if err := w.visit(result); err != nil {
 			return err
