@@ -1,0 +1,57 @@
+package admin
+
+import (
+	_ "embed"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/steerdns/steerdns/regions"
+)
+
+//go:embed page.html
+var pageText string
+
+// page shows the status to a person; it has nothing to click but links, and
+// it needs no script.
+func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
+	t, err := template.New("page").Funcs(template.FuncMap{"since": since, "flags": flags}).Parse(pageText)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	w.Header().Set("Refresh", "5")
+	_ = t.Execute(w, MakeStatus(s.backend.World(), s.backend.Picture(), s.backend.Facts())) // the client went away
+}
+
+func since(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return time.Since(t).Round(time.Second).String()
+}
+
+// flags are the words that qualify a verdict, for tables.
+func flags(v regions.Verdict) string { return Flags(v) }
+
+// Flags names what qualifies a verdict, such as "drained, suspect".
+func Flags(v regions.Verdict) string {
+	out := ""
+	for _, f := range []struct {
+		on   bool
+		word string
+	}{
+		{v.Drained != nil, "drained"}, {v.Held, "held"}, {v.Frozen, "frozen"},
+		{v.Demoted, "demoted"}, {v.Suspect, "suspect"},
+	} {
+		if f.on {
+			out += ", " + f.word
+		}
+	}
+	if out == "" {
+		return ""
+	}
+	return out[2:]
+}

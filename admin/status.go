@@ -1,0 +1,136 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/steerdns/steerdns/healthcheck"
+	"github.com/steerdns/steerdns/regions"
+)
+
+// MakeStatus draws the status from one world, one picture and the
+// instance's facts. w and p may be nil.
+func MakeStatus(w *regions.World, p *regions.Picture, f Facts) Status {
+	s := Status{
+		Instance: f.Instance, Region: f.Region, Version: f.Version, Epoch: f.Epoch,
+		Ready: f.Ready, Notes: []string{}, Store: f.Store, Fleet: f.Fleet, Geo: f.Geo,
+		Instances: []InstanceStatus{}, Regions: []RegionStatus{}, Endpoints: []EndpointStatus{},
+		Overrides: []regions.Override{}, Rejected: []regions.Rejected{},
+	}
+	if p != nil {
+		s.Revision = p.Revision
+		s.Rejected = append(s.Rejected, p.Rejected...)
+		s.Instances = instanceRows(p, f)
+	}
+	if w != nil {
+		s.Brake = w.Brake
+		s.Overrides = append(s.Overrides, w.Overrides...)
+		s.Endpoints = endpointRows(w)
+		s.Regions = regionRows(w)
+	}
+	s.Notes = notes(s, w, f)
+	return s
+}
+
+func instanceRows(p *regions.Picture, f Facts) []InstanceStatus {
+	rows := make([]InstanceStatus, 0, len(p.Instances))
+	for _, in := range p.Instances {
+		self := in.Name == f.Instance
+		if self {
+			in.Epoch = f.Epoch // the store's copy may lag behind by a write
+		}
+		rows = append(rows, InstanceStatus{Instance: in, Self: self, Alike: in.Epoch == f.Epoch})
+	}
+	return rows
+}
+
+func endpointRows(w *regions.World) []EndpointStatus {
+	rows := []EndpointStatus{}
+	for si, svc := range w.Topology.Services {
+		for ei, e := range svc.Endpoints {
+			rows = append(rows, EndpointStatus{
+				ID: e.ID, Service: strings.TrimSuffix(svc.Name, "."),
+				Region: w.Topology.Regions[e.Region].Name, Address: address(e),
+				Weight: e.Weight, Verdict: w.Endpoints[si][ei],
+			})
+		}
+	}
+	return rows
+}
+
+func address(e regions.Endpoint) string {
+	if e.Alias != "" {
+		return e.Alias
+	}
+	return e.Addr.String()
+}
+
+func regionRows(w *regions.World) []RegionStatus {
+	rows := make([]RegionStatus, len(w.Topology.Regions))
+	for i, r := range w.Topology.Regions {
+		rows[i] = RegionStatus{Name: r.Name, Verdict: w.Regions[i]}
+	}
+	for si, svc := range w.Topology.Services {
+		for ei, e := range svc.Endpoints {
+			rows[e.Region].Total++
+			if w.Endpoints[si][ei].State == healthcheck.Up {
+				rows[e.Region].Up++
+			}
+		}
+	}
+	return rows
+}
+
+// notes are the sentences an operator should read before the tables.
+func notes(s Status, w *regions.World, f Facts) []string {
+	out := []string{}
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if !f.Ready {
+		add("not ready: %s", f.NotReady)
+	}
+	if !f.Store.Connected {
+		age := time.Duration(f.Store.StateAge * float64(time.Second)).Round(time.Second)
+		add("the store is away (%s); the last state stands and is %s old", f.Store.Reason, age)
+	}
+	if len(s.Brake.Held) > 0 {
+		add("the brake holds %s: votes call it down, but %d of %d regions may leave within the window",
+			strings.Join(s.Brake.Held, ", "), s.Brake.Allowed, len(s.Regions))
+	}
+	if f.Fleet != nil && f.Fleet.Error != "" {
+		add("a newer fleet file was refused: %s", f.Fleet.Error)
+	}
+	if f.Geo.Error != "" {
+		add("a geography database was refused, the one before serves on: %s", f.Geo.Error)
+	}
+	for _, o := range s.Overrides {
+		add("%s %s is drained by %s until %s: %s", o.Kind, o.Name, o.Owner, o.Expires.UTC().Format(time.RFC3339), o.Reason)
+	}
+	if frozen := countFrozen(w); frozen > 0 {
+		add("%d endpoints are frozen: too few vantages vote, the last verdict stands", frozen)
+	}
+	for _, in := range s.Instances {
+		if in.Geo != f.Geo.Digest && in.Geo != "" {
+			add("instance %s uses other geography data (%s here, %s there): near the borders its answers may differ", in.Name, f.Geo.Digest, in.Geo)
+		}
+	}
+	for _, r := range s.Rejected {
+		add("a value in the store was refused: %s: %s", r.Key, r.Reason)
+	}
+	return out
+}
+
+func countFrozen(w *regions.World) int {
+	if w == nil {
+		return 0
+	}
+	n := 0
+	for _, svc := range w.Endpoints {
+		for _, v := range svc {
+			if v.Frozen {
+				n++
+			}
+		}
+	}
+	return n
+}

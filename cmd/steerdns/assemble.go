@@ -1,0 +1,304 @@
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steerdns/steerdns/config"
+	"github.com/steerdns/steerdns/dnsserver/zone"
+	"github.com/steerdns/steerdns/geo"
+	"github.com/steerdns/steerdns/healthcheck"
+	"github.com/steerdns/steerdns/regions"
+)
+
+// assembled is one fleet file in every room's own terms. Immutable.
+type assembled struct {
+	file     regions.FleetFile
+	source   string // a path, "etcd" or "built-in"
+	topology *regions.Topology
+	zones    *zone.Set
+	places   []geo.PlaceRule
+}
+
+// loadFleet reads, checks and assembles the fleet file at path.
+func loadFleet(path string) (*assembled, error) {
+	f, err := config.LoadFleet(path)
+	if err != nil {
+		return nil, err
+	}
+	a, err := assemble(f)
+	if err != nil {
+		return nil, err
+	}
+	a.source = path
+	return a, nil
+}
+
+// assembleFile does the same for a fleet file out of the store or a snapshot.
+// name is what messages call it.
+func assembleFile(name string, file regions.FleetFile) (*assembled, error) {
+	read := func(name string) ([]byte, error) {
+		text, ok := file.Files[name]
+		if !ok {
+			return nil, fmt.Errorf("%w: it was not stored with the fleet file", os.ErrNotExist)
+		}
+		return []byte(text), nil
+	}
+	f, problems := config.ParseFleet(name, []byte(file.Text), read)
+	if err := problems.Err(); err != nil {
+		return nil, err
+	}
+	a, err := assemble(f)
+	if err != nil {
+		return nil, err
+	}
+	a.file, a.source = file, name
+	return a, nil
+}
+
+// assemble turns a valid fleet file into topology, zones and places. What
+// only the other rooms can judge (master-file text, country codes) is judged
+// here, again all of it at once.
+func assemble(f *config.Fleet) (*assembled, error) {
+	problems := checkCountries(f)
+	sources := zoneSources(f)
+	zones, bad := zone.Build(sources)
+	for _, p := range bad {
+		problems = append(problems, config.Problem{
+			Pos:  config.Pos{File: p.File, Line: p.Line, Col: p.Col},
+			Path: strings.TrimSuffix(p.Zone, "."), Message: p.Message, Fix: p.Fix,
+		})
+	}
+	if err := problems.Sorted().Err(); err != nil {
+		return nil, err
+	}
+	return &assembled{
+		file:     fleetFile(f),
+		source:   f.File,
+		topology: topologyOf(f),
+		zones:    zones,
+		places:   placeRules(f),
+	}, nil
+}
+
+func fleetFile(f *config.Fleet) regions.FleetFile {
+	out := regions.FleetFile{Text: string(f.Text), Hash: f.Hash, At: time.Now().UTC()}
+	for name, text := range f.Files {
+		if out.Files == nil {
+			out.Files = map[string]string{}
+		}
+		out.Files[name] = string(text)
+	}
+	return out
+}
+
+func checkCountries(f *config.Fleet) config.Problems {
+	var problems config.Problems
+	for _, m := range f.Countries() {
+		if geo.ContinentOf(m.Word) == "" {
+			problems = append(problems, config.Problem{
+				Pos: m.Pos, Path: m.Path, Message: fmt.Sprintf("%q is not a country", m.Word),
+				Fix: "use an ISO 3166-1 alpha-2 code, such as US, DE or GB",
+			})
+		}
+	}
+	return problems
+}
+
+func zoneSources(f *config.Fleet) []zone.Source {
+	out := make([]zone.Source, len(f.Zones))
+	for i, z := range f.Zones {
+		out[i] = zone.Source{
+			Name: z.Name, Text: z.Records.Value, File: z.Records.Pos.File, Line: z.Records.Pos.Line,
+			DefaultTTL: seconds(z.TTL), SOA: soaOf(z),
+		}
+		if out[i].File == "" {
+			out[i].File, out[i].Line = z.Pos.File, z.Pos.Line
+		}
+		for _, ns := range z.NS {
+			out[i].NS = append(out[i].NS, ns.Name)
+		}
+		for si, s := range f.Services {
+			if s.Zone == z.Name {
+				out[i].Steered = append(out[i].Steered, zone.SteeredName{
+					Name: s.Name, Service: si, Alias: s.Endpoints[0].Alias != "",
+					File: s.Pos.File, Line: s.Pos.Line, Col: s.Pos.Col,
+				})
+			}
+		}
+	}
+	return out
+}
+
+func soaOf(z config.Zone) *zone.SOA {
+	if z.SOA == nil {
+		return nil
+	}
+	return &zone.SOA{
+		MName: z.SOA.MName, RName: z.SOA.RName, Serial: z.SOA.Serial,
+		Refresh: seconds(z.SOA.Refresh), Retry: seconds(z.SOA.Retry), Expire: seconds(z.SOA.Expire),
+		Minimum: seconds(z.SOA.NegativeTTL), TTL: seconds(z.SOA.TTL),
+	}
+}
+
+func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
+
+func topologyOf(f *config.Fleet) *regions.Topology {
+	t := &regions.Topology{
+		Hash:  f.Hash,
+		Brake: regions.Brake{Share: f.Brake.Share, Window: f.Brake.Window},
+	}
+	index := map[string]int{}
+	for i, r := range f.Regions {
+		index[r.Name] = i
+		t.Regions = append(t.Regions, regionOf(r))
+	}
+	checks := map[string]healthcheck.Check{}
+	for _, c := range f.Checks {
+		checks[c.Name] = checkOf(c)
+	}
+	for _, s := range f.Services {
+		t.Services = append(t.Services, serviceOf(s, index, checks[s.Check]))
+	}
+	return t
+}
+
+func regionOf(r config.Region) regions.Region {
+	continent := r.Continent
+	if continent == "" {
+		continent = geo.ContinentOf(r.Country)
+	}
+	return regions.Region{
+		Name: r.Name, At: geo.Point{Lat: r.Latitude, Lon: r.Longitude}, Country: r.Country,
+		Continent: continent, Capacity: r.Capacity, BiasKm: r.BiasKm, MinUp: r.MinUp,
+	}
+}
+
+func checkOf(c config.Check) healthcheck.Check {
+	out := healthcheck.Check{
+		Name: c.Name, Kind: healthcheck.Kind(c.Type), Port: c.Port, Interval: c.Interval,
+		Timeout: c.Timeout, Fall: c.Fall, Rise: c.Rise, Method: c.Method, Path: c.Path,
+		Host: c.Host, Body: c.Body, TLSName: c.TLSName, SkipVerify: c.SkipVerify,
+	}
+	for _, h := range c.Headers {
+		out.Headers = append(out.Headers, healthcheck.Header(h))
+	}
+	for _, s := range c.Status {
+		out.Status = append(out.Status, healthcheck.StatusRange(s))
+	}
+	return out
+}
+
+var allDown = map[string]regions.AllDown{
+	config.AllDownFailOpen: regions.FailOpen,
+	config.AllDownFallback: regions.Fallback,
+	config.AllDownNoData:   regions.NoData,
+	config.AllDownServFail: regions.ServFail,
+}
+
+func serviceOf(s config.Service, index map[string]int, check healthcheck.Check) regions.Service {
+	out := regions.Service{
+		Name: s.Name, TTLMin: seconds(s.TTLMin), TTLMax: seconds(s.TTLMax), Check: check,
+		AllDown: allDown[s.AllDown], Fallback: slices.Clone(s.Fallback),
+	}
+	for _, stage := range s.Policy {
+		out.Policy = append(out.Policy, stageOf(stage, index))
+	}
+	for _, e := range s.Endpoints {
+		address := e.Alias
+		if e.Addr.IsValid() {
+			address = e.Addr.String()
+		}
+		out.Endpoints = append(out.Endpoints, regions.Endpoint{
+			ID:     strings.TrimSuffix(s.Name, ".") + "/" + e.Region + "/" + strings.TrimSuffix(address, "."),
+			Region: index[e.Region], Addr: e.Addr, Alias: e.Alias, Probe: e.Probe, Weight: e.Weight,
+		})
+	}
+	return out
+}
+
+func stageOf(s config.Stage, index map[string]int) regions.Stage {
+	out := regions.Stage{
+		Kind: regions.StageKind(s.Kind), Fence: regions.Fence(s.Fence),
+		Regions: indices(s.Regions, index), Count: s.Count, MinRegions: s.MinRegions,
+	}
+	for _, tier := range s.Tiers {
+		out.Tiers = append(out.Tiers, indices(tier, index))
+	}
+	return out
+}
+
+func indices(names []string, index map[string]int) []int {
+	var out []int
+	for _, n := range names {
+		out = append(out, index[n])
+	}
+	return out
+}
+
+func placeRules(f *config.Fleet) []geo.PlaceRule {
+	byName := map[string]config.Region{}
+	for _, r := range f.Regions {
+		byName[r.Name] = r
+	}
+	out := make([]geo.PlaceRule, len(f.Places))
+	for i, p := range f.Places {
+		place := geo.Place{
+			Point: geo.Point{Lat: p.Latitude, Lon: p.Longitude}, Located: p.Located,
+			Country: p.Country, Continent: p.Continent, ASN: p.ASN,
+		}
+		if r, ok := byName[p.Region]; ok {
+			place = geo.Place{Point: geo.Point{Lat: r.Latitude, Lon: r.Longitude}, Located: true, Country: r.Country, Continent: r.Continent}
+		}
+		if place.Continent == "" {
+			place.Continent = geo.ContinentOf(place.Country)
+		}
+		if pt, ok := geo.CountryPoint(place.Country); ok && !place.Located {
+			place.Point, place.Located = pt, true
+		}
+		out[i] = geo.PlaceRule{Prefix: p.Prefix, Place: place}
+	}
+	return out
+}
+
+// targetsOf lists what an instance probes for a topology.
+func targetsOf(t *regions.Topology) []healthcheck.Target {
+	var out []healthcheck.Target
+	for _, s := range t.Services {
+		for _, e := range s.Endpoints {
+			target := healthcheck.Target{ID: e.ID, Name: strings.TrimSuffix(s.Name, "."), Addr: e.Addr, Alias: e.Alias, Check: s.Check}
+			if e.Probe.IsValid() {
+				target.Addr, target.Alias = e.Probe, ""
+			}
+			out = append(out, target)
+		}
+	}
+	return out
+}
+
+// topologyID is the topology's part of an epoch, for logs.
+func topologyID(t *regions.Topology) string {
+	if _, err := hex.DecodeString(t.Hash); err != nil || len(t.Hash) < 8 {
+		return t.Hash
+	}
+	return t.Hash[:8]
+}
+
+// hasRegion tells whether the topology knows the region by that name.
+func hasRegion(t *regions.Topology, name string) bool {
+	return slices.ContainsFunc(t.Regions, func(r regions.Region) bool { return r.Name == name })
+}
+
+// addrStrings writes listeners for people and for the store.
+func addrStrings(list []netip.AddrPort) []string {
+	out := make([]string, len(list))
+	for i, a := range list {
+		out[i] = a.String()
+	}
+	return out
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steerdns/steerdns/config"
+)
+
+func newCheckConfig() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check-config FILE...",
+		Short: "Check fleet files and instance files, and name every problem",
+		Long: `Reads each file with the loader that serve uses and prints every problem as
+file:line:col: path: problem (what to do). Exit status 1 when there is one.
+
+A file with a top-level key "zones", "regions" or "services" is taken for a
+fleet file, any other for an instance file; with an instance file, the fleet
+file that it names is checked as well.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("check-config wants at least one file")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ok := true
+			for _, path := range args {
+				ok = checkFile(cmd.OutOrStdout(), cmd.ErrOrStderr(), path) && ok
+			}
+			if !ok {
+				return errAlreadySaid
+			}
+			return nil
+		},
+	}
+}
+
+func checkFile(stdout, stderr io.Writer, path string) bool {
+	words, err := checkOne(path)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return false
+	}
+	fmt.Fprintf(stdout, "%s: ok: %s\n", path, words)
+	return true
+}
+
+// checkOne returns a summary of a good file.
+func checkOne(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err == nil && !looksLikeFleet(text) {
+		return checkInstance(path)
+	}
+	a, err := loadFleet(path) // says it better when the file cannot be read
+	if err != nil {
+		return "", err
+	}
+	return fleetSummary(a), nil
+}
+
+func checkInstance(path string) (string, error) {
+	in, err := config.LoadInstance(path)
+	if err != nil {
+		return "", err
+	}
+	words := fmt.Sprintf("instance %s in region %s", in.Name, in.Region)
+	if in.Fleet.Path == "" {
+		return words, nil
+	}
+	a, err := loadFleet(in.Fleet.Path)
+	if err != nil {
+		return "", err
+	}
+	if err := checkRegion(in, a); err != nil {
+		return "", err
+	}
+	return words + "; " + in.Fleet.Path + ": " + fleetSummary(a), nil
+}
+
+// checkRegion refuses an instance whose region the fleet does not have: its
+// votes would count for nothing.
+func checkRegion(in *config.Instance, a *assembled) error {
+	if hasRegion(a.topology, in.Region) {
+		return nil
+	}
+	var known []string
+	for _, r := range a.topology.Regions {
+		known = append(known, r.Name)
+	}
+	return config.Problems{{
+		Pos: in.RegionPos, Path: "region", Message: fmt.Sprintf("the fleet has no region %q", in.Region),
+		Fix: "use one of: " + strings.Join(known, ", "),
+	}}
+}
+
+func fleetSummary(a *assembled) string {
+	endpoints := 0
+	for _, s := range a.topology.Services {
+		endpoints += len(s.Endpoints)
+	}
+	return fmt.Sprintf("fleet of %s, %s, %s with %s, configuration %s",
+		count(len(a.zones.Zones()), "zone"), count(len(a.topology.Regions), "region"),
+		count(len(a.topology.Services), "service"), count(endpoints, "endpoint"), topologyID(a.topology))
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// looksLikeFleet guesses by the top-level keys; a wrong guess only changes
+// which loader complains.
+func looksLikeFleet(text []byte) bool {
+	for line := range strings.Lines(string(text)) {
+		for _, key := range []string{"zones:", "regions:", "services:", "checks:", "places:", "brake:"} {
+			if strings.HasPrefix(line, key) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/steerdns/steerdns/config"
+	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/snapshot"
+)
+
+// follower decides which fleet file is in force: the file of the instance
+// file, the one applied in etcd, or, until that is heard of, the last good
+// one from disk. A bad one is refused and the one before stays.
+type follower struct {
+	in      *instance
+	applied *latest[*regions.FleetFile] // from the store
+	current string                      // hash of the file in force; owned by run (and begin, before it)
+	refused string                      // hash of the last file refused, so that it is said once
+}
+
+func newFollower(in *instance) *follower {
+	return &follower{in: in, applied: newLatest[*regions.FleetFile]()}
+}
+
+// begin loads what is known before the store answers. It fails only when the
+// instance's own fleet file is bad and there is no saved one to go on with.
+func (f *follower) begin() error {
+	saved, found := f.restore()
+	switch source := f.in.conf.Fleet; {
+	case source.Path != "":
+		return f.beginFile(saved, found)
+	case source.BuiltIn:
+		return f.take(f.assembleBuiltIn())
+	case found && saved.Fleet != nil:
+		f.in.log.Info("fleet file from the saved state, until the store answers", "saved", saved.SavedAt)
+		return f.take(assembleFile("etcd", *saved.Fleet))
+	}
+	f.in.log.Info("no saved state: waiting for the store")
+	return nil
+}
+
+func (f *follower) beginFile(saved snapshot.Snapshot, found bool) error {
+	err := f.take(f.load())
+	if err == nil || !found || saved.Fleet == nil {
+		return err
+	}
+	f.in.log.Error("the fleet file was refused; the last good one from the saved state serves on", "problems", err)
+	return f.take(assembleFile(f.in.conf.Fleet.Path, *saved.Fleet))
+}
+
+// load reads the fleet file that the instance file names.
+func (f *follower) load() (*assembled, error) {
+	a, err := loadFleet(f.in.conf.Fleet.Path)
+	if err != nil {
+		return nil, err
+	}
+	return a, checkRegion(f.in.conf, a)
+}
+
+func (f *follower) assembleBuiltIn() (*assembled, error) {
+	return assembleFile("built-in", regions.FleetFile{
+		Text: config.ExampleFleet, Hash: config.Hash([]byte(config.ExampleFleet), nil),
+	})
+}
+
+// restore reads the saved state and hands the verdicts to the judge.
+func (f *follower) restore() (snapshot.Snapshot, bool) {
+	s, err := f.in.saver.load()
+	if err != nil {
+		f.in.log.Warn("no saved state could be used", "error", err)
+		return s, false
+	}
+	if s.SavedAt.IsZero() {
+		return s, false
+	}
+	f.in.facts.set(func(x *facts) { x.confirmed = s.SavedAt })
+	f.in.state.Restore(s.Restored())
+	f.in.log.Info("verdicts from the saved state", "saved", s.SavedAt, "revision", s.Revision)
+	return s, true
+}
+
+// take puts a fleet file in force unless it is already.
+func (f *follower) take(a *assembled, err error) error {
+	f.in.facts.set(func(x *facts) {
+		x.fleetError, x.reloadOK, x.reloadAt = text(err), err == nil, time.Now()
+	})
+	if err != nil {
+		return err
+	}
+	if a.topology.Hash == f.current {
+		return nil
+	}
+	f.current = a.topology.Hash
+	f.in.log.Info("fleet file accepted", "source", a.source, "fleet", fleetSummary(a))
+	f.in.geographer.fleets.put(a)
+	return nil
+}
+
+// look notes what the store says is applied.
+func (f *follower) look(p *regions.Picture) {
+	if f.in.conf.Fleet.Etcd && p.Fleet != nil {
+		f.applied.put(p.Fleet)
+	}
+}
+
+func (f *follower) run(ctx context.Context, reload <-chan struct{}) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case file := <-f.applied.ch:
+			f.follow(file)
+		case <-reload:
+			f.reload()
+		}
+	}
+}
+
+// follow switches to the file that is applied in the store.
+func (f *follower) follow(file *regions.FleetFile) {
+	if file.Hash == f.current || file.Hash == f.refused {
+		return
+	}
+	if err := f.take(assembleFile("etcd", *file)); err != nil {
+		f.refused = file.Hash
+		f.in.log.Error("the applied fleet file was refused; the one before serves on", "n", file.N, "by", file.By, "problems", err)
+	}
+}
+
+// reload answers SIGHUP.
+func (f *follower) reload() {
+	if f.in.conf.Fleet.Path == "" {
+		f.in.log.Info("nothing to reload: the fleet file comes from the store, and geography files are followed")
+		return
+	}
+	if err := f.take(f.load()); err != nil {
+		f.in.log.Error("the fleet file was refused; the one before serves on", "problems", err)
+		return
+	}
+	f.in.log.Info("reloaded", "fleet", f.in.conf.Fleet.Path)
+}
+
+// fleetName is how messages call the fleet file's source.
+func (in *instance) fleetName() string {
+	switch {
+	case in.conf.Fleet.Etcd:
+		return "etcd"
+	case in.conf.Fleet.BuiltIn:
+		return "the built-in example"
+	}
+	return fmt.Sprintf("%q", in.conf.Fleet.Path)
+}

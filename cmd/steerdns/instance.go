@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/steerdns/steerdns/admin"
+	"github.com/steerdns/steerdns/config"
+	"github.com/steerdns/steerdns/dnsserver"
+	"github.com/steerdns/steerdns/healthcheck"
+	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/store"
+)
+
+// instance is one running steerdns: the parts and the wires between them.
+//
+//	store ─ pictures ─┬─► state ─ worlds ─► publisher ─ views ─► dns
+//	                  └─► follower ─► geographer ─ bundles ─┘
+//	runner ─ votes ─► state, store                publisher ─► saver
+type instance struct {
+	conf    *config.Instance
+	log     *slog.Logger
+	started time.Time
+
+	facts      facts
+	link       *storeLink
+	state      *regions.State
+	runner     *healthcheck.Runner
+	dns        *dnsserver.Server
+	publisher  *publisher
+	geographer *geographer
+	saver      *saver
+	follower   *follower
+	counters   *transitions
+	adminLn    net.Listener // nil: the admin surface is off
+	voted      *latest[struct{}]
+}
+
+// newInstance builds the parts and opens the listeners, so that a taken port
+// is found before anything else happens. It starts nothing.
+func newInstance(conf *config.Instance, log *slog.Logger) (*instance, error) {
+	in := &instance{conf: conf, log: log, started: time.Now(), voted: newLatest[struct{}](), counters: newTransitions()}
+	in.link = &storeLink{instance: conf.Name, conf: conf.Store, log: log}
+	in.dns = dnsserver.NewServer(dnsOptions(conf, log))
+	if err := in.dns.Listen(); err != nil {
+		return nil, err
+	}
+	if !conf.Admin.Off {
+		ln, err := net.Listen("tcp", conf.Admin.Listen.String())
+		if err != nil {
+			return nil, fmt.Errorf("admin listener: %w (another process has the address; change admin.listen)", err)
+		}
+		in.adminLn = ln
+	}
+	in.wire()
+	return in, nil
+}
+
+func dnsOptions(conf *config.Instance, log *slog.Logger) dnsserver.Options {
+	workers := conf.DNS.Workers
+	if workers == 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	return dnsserver.Options{
+		Listen: conf.DNS.Listen, Workers: workers, Instance: conf.Name, MaxUDP: conf.DNS.MaxUDPSize, Log: log,
+		TCP: dnsserver.TCPOptions{
+			MaxConns: conf.DNS.TCP.MaxConnections, MaxPerClient: conf.DNS.TCP.MaxPerClient, IdleTimeout: conf.DNS.TCP.IdleTimeout,
+		},
+	}
+}
+
+// wire connects the parts.
+func (in *instance) wire() {
+	in.publisher = newPublisher(in.log)
+	in.geographer = newGeographer(in.conf.Geo, in.log)
+	in.saver = newSaver(in.conf.Name, filepath.Join(in.conf.Data, "state"), in.log)
+	in.follower = newFollower(in)
+	in.runner = healthcheck.NewRunner(healthcheck.Options{
+		Prober: healthcheck.NewProber(healthcheck.ProberOptions{Version: release}),
+		Seed:   seedOf(in.conf.Name), Log: in.log, OnChange: func() { in.voted.put(struct{}{}) },
+	})
+	in.state = regions.NewState(regions.StateOptions{
+		Instance: in.conf.Name, Region: in.conf.Region, Log: in.log,
+		Publish: in.publisher.worlds.put, OnTransition: in.counters.add,
+	})
+	in.geographer.out = in.publisher.bundles.put
+	in.geographer.failed = func(err error) { in.facts.set(func(f *facts) { f.geoError = text(err) }) }
+	in.publisher.adopt = in.adopt
+	in.publisher.publish = in.published
+}
+
+// adopt makes a fleet file the one that is probed and judged.
+func (in *instance) adopt(b *bundle) {
+	in.runner.Update(targetsOf(b.fleet.topology))
+	in.state.SetTopology(b.fleet.topology)
+	in.facts.set(func(f *facts) { f.bundle = b })
+	if !hasRegion(b.fleet.topology, in.conf.Region) {
+		in.log.Warn("the fleet does not have this instance's region: its votes count for nothing", "region", in.conf.Region)
+	}
+}
+
+// published puts a view in force and lets everybody know.
+func (in *instance) published(v *dnsserver.View, w *regions.World, b *bundle) {
+	in.dns.Publish(v)
+	before := ""
+	in.facts.set(func(f *facts) {
+		before = f.epoch
+		f.world, f.bundle, f.epoch = w, b, v.Epoch()
+	})
+	if before != v.Epoch() {
+		in.log.Info("epoch", "epoch", v.Epoch(), "revision", w.Revision)
+		in.announce(v.Epoch(), b.data.Digest())
+	}
+	if w.Ready && !w.StoreLost {
+		in.saver.worlds.put(saving{world: w, fleet: &b.fleet.file})
+	}
+}
+
+// announce tells the fleet what this instance is and which epoch it is in.
+func (in *instance) announce(epoch, geoDigest string) {
+	self := regions.Instance{
+		Name: in.conf.Name, Region: in.conf.Region, DNS: addrStrings(in.dns.Addrs()), Version: versionString(),
+		Epoch: epoch, Geo: geoDigest, Started: in.started.UTC(),
+	}
+	if in.adminLn != nil {
+		self.Admin = in.adminLn.Addr().String()
+	}
+	in.link.publishInstance(self)
+}
+
+// onPicture is called by the store with all that it holds.
+func (in *instance) onPicture(p *regions.Picture) {
+	in.facts.set(func(f *facts) { f.picture = p })
+	in.state.SetPicture(p)
+	in.follower.look(p)
+}
+
+func (in *instance) onStatus(s store.Status) {
+	in.facts.set(func(f *facts) { f.status = s })
+	in.state.SetStoreConnected(s.Connected)
+}
+
+// castVotes hands the runner's votes to the store and to the state whenever
+// they change.
+func (in *instance) castVotes(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-in.voted.ch:
+			b := regions.Ballot{Instance: in.conf.Name, Region: in.conf.Region, Votes: in.runner.Votes()}
+			in.state.SetOwnVotes(b)
+			in.link.publishVotes(b)
+		}
+	}
+}
+
+// run works until ctx ends. DNS stops first, then the instance says goodbye
+// to the store, then the last state is saved.
+func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func()) error {
+	if err := in.follower.begin(); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return named("dns", in.dns.Run(ctx)) })
+	g.Go(func() error { return named("judging", in.state.Run(ctx)) })
+	g.Go(func() error { return named("probing", in.runner.Run(ctx)) })
+	g.Go(func() error { return named("publishing", in.publisher.run(ctx)) })
+	g.Go(func() error { return named("geography", in.geographer.run(ctx)) })
+	g.Go(func() error { return named("saving", in.saver.run(ctx)) })
+	g.Go(func() error { return in.castVotes(ctx) })
+	g.Go(func() error { return in.follower.run(ctx, reload) })
+	g.Go(func() error { return named("store", in.link.run(ctx, in.onPicture, in.onStatus)) })
+	if in.adminLn != nil {
+		srv := admin.NewServer(backend{in}, in.metrics(), in.log)
+		g.Go(func() error { return named("admin", srv.Run(ctx, in.adminLn)) })
+	}
+	in.facts.set(func(f *facts) { f.alive = true })
+	ready()
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// named says which part failed.
+func named(part string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", part, err)
+}
+
+func seedOf(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name)) // never fails
+	return h.Sum64()
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"github.com/steerdns/steerdns/config"
+)
+
+func newServe() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run one instance: answer, probe and vote",
+		Long: `Runs one instance until SIGTERM or Ctrl-C, which let queries in flight finish
+and take the instance out of the fleet. SIGHUP reads the fleet file again; a
+file with problems is refused whole and the one before serves on.
+
+Without --config it runs a built-in example on 127.0.0.1:5300: one region, an
+embedded etcd, the zone gslb.example.com. Then try
+  dig @127.0.0.1 -p 5300 www.gslb.example.com`,
+		Args: exactly(0, "no arguments"),
+	}
+	path := cmd.Flags().String("config", "", "the instance file; without it, the built-in example")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		conf, err := instanceConfig(*path)
+		if err != nil {
+			return err
+		}
+		return serve(cmd.Context(), conf, newLog(cmd.ErrOrStderr(), conf.Log))
+	}
+	return cmd
+}
+
+func instanceConfig(path string) (*config.Instance, error) {
+	if path == "" {
+		return config.DefaultInstance(), nil
+	}
+	return config.LoadInstance(path)
+}
+
+func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {
+	if err := checkDataDir(conf.Data); err != nil {
+		return err
+	}
+	in, err := newInstance(conf, log)
+	if err != nil {
+		return err
+	}
+	reload, stop := hangups()
+	defer stop()
+	err = in.run(ctx, reload, func() {
+		log.Info("serving", "instance", conf.Name, "region", conf.Region, "version", versionString(),
+			"dns", addrStrings(in.dns.Addrs()), "admin", in.adminAddr())
+		notify(log, daemon.SdNotifyReady)
+	})
+	notify(log, daemon.SdNotifyStopping)
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
+}
+
+func (in *instance) adminAddr() string {
+	if in.adminLn == nil {
+		return "off"
+	}
+	return in.adminLn.Addr().String()
+}
+
+// hangups turns SIGHUPs into values; several at once are one.
+func hangups() (<-chan struct{}, func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	out := newLatest[struct{}]()
+	go func() {
+		for range signals {
+			out.put(struct{}{})
+		}
+	}()
+	return out.ch, func() {
+		signal.Stop(signals)
+		close(signals)
+	}
+}
+
+// notify tells systemd, when it is listening.
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd was not told", "state", state, "error", err)
+	}
+}
+
+func newLog(w io.Writer, conf config.Log) *slog.Logger {
+	opt := &slog.HandlerOptions{Level: conf.Level}
+	if conf.Format == config.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, opt))
+	}
+	return slog.New(slog.NewTextHandler(w, opt))
+}
