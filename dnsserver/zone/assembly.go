@@ -79,7 +79,7 @@ func (d *draft) first(rtype uint16) *record {
 	return nil
 }
 
-// complete turns records into RRsets, links the nodes and checks the zone.
+// complete turns records into RRsets and links the nodes.
 func (a *assembly) complete() {
 	a.addSteered()
 	for _, d := range a.order {
@@ -88,10 +88,6 @@ func (a *assembly) complete() {
 	for _, d := range a.order {
 		d.link()
 	}
-	for _, d := range a.order {
-		a.check(d)
-	}
-	a.checkZone()
 }
 
 // addSteered marks the names that services answer.

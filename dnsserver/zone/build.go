@@ -17,10 +17,13 @@ func Build(sources []Source) (*Set, []Problem) {
 	for _, a := range b.assemblies {
 		b.nest(a)
 	}
-	var problems []Problem
 	for _, a := range b.assemblies {
 		a.complete()
 	}
+	for _, a := range b.assemblies {
+		a.checkAll()
+	}
+	var problems []Problem
 	for _, r := range b.reports {
 		problems = append(problems, r.all()...)
 	}

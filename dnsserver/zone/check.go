@@ -6,6 +6,14 @@ import (
 	"github.com/miekg/dns"
 )
 
+// checkAll holds a complete zone against the rules; zones around it are complete too.
+func (a *assembly) checkAll() {
+	for _, d := range a.order {
+		a.check(d)
+	}
+	a.checkZone()
+}
+
 // check holds one node against the rules for zones.
 func (a *assembly) check(d *draft) {
 	if d.redirect != nil {
