@@ -10,6 +10,7 @@ import (
 
 	"github.com/steerdns/steerdns/admin"
 	"github.com/steerdns/steerdns/geo"
+	"github.com/steerdns/steerdns/regions/steering"
 )
 
 func newExplain() *cobra.Command {
@@ -55,6 +56,9 @@ func printFamily(out io.Writer, f admin.FamilyDecision) error {
 	fmt.Fprintf(out, "\n%s: %s, TTL %d, scope /%d: %s\n", f.Type, f.Outcome, f.TTL, f.Scope, f.Reason.Text)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for i, c := range f.Candidates {
+		if c.Reason.Code == steering.CodeOtherFamily {
+			continue // the other table shows it
+		}
 		mark := "  -"
 		if c.Kept {
 			mark = fmt.Sprintf("%3d", i+1)

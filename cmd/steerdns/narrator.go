@@ -113,7 +113,7 @@ func (n *narrator) follow(ctx context.Context, p demoPlan) {
 		}
 		now := stories(s)
 		for _, key := range changedKeys(seen, now) {
-			n.say("%s %s", key, strings.Replace(now[key], "|", ": ", 1))
+			n.say("%s %s", key, strings.Replace(now[key], "|", "; ", 1))
 		}
 		seen = now
 	}
@@ -153,13 +153,14 @@ func story(v regions.Verdict) string {
 		return fmt.Sprintf("is drained by %s until %s: %s", v.Drained.Owner, v.Drained.Expires.Local().Format(time.TimeOnly), v.Drained.Reason)
 	}
 	words := "is " + v.State.String()
+	why := strings.TrimPrefix(v.Reason, v.State.String()+": ")
 	if v.Held {
 		words += ", but held in the answers by the brake"
 	}
 	if v.Demoted {
 		words += ", demoted to the end"
 	}
-	return words + "|" + v.Reason
+	return words + "|" + why
 }
 
 // changedKeys lists what reads differently, regions first. A reason alone is
