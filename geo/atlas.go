@@ -53,8 +53,7 @@ func (c *chart[K]) find(at K) int {
 	return int(search(c.start, at, lo, hi))
 }
 
-// search is the last entry of starts in lo..hi that is not above at, or lo. It
-// halves without a branch to mispredict.
+// search is the last entry of starts in lo..hi that is not above at, or lo.
 func search[K word](starts []K, at K, lo, hi uint32) uint32 {
 	for n := hi - lo + 1; n > 1; {
 		half := n / 2
