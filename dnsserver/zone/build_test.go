@@ -187,3 +187,27 @@ func TestLargeRRsets(t *testing.T) {
 		t.Errorf("%v", problems)
 	}
 }
+
+func TestNodesDescribeThemselves(t *testing.T) {
+	set := build(t, preamble+"a.ent TXT x\ncut NS ns.cut\nns.cut A 192.0.2.1\nc CNAME x.example.net.\n")
+	apex, ent, glue := set.Zones()[0].Apex(), set.Node(pack(t, "ent.example.com.")), set.Node(pack(t, "ns.cut.example.com."))
+	if !apex.Apex() || apex.Empty() || ent.Apex() || !ent.Empty() || ent.Service != -1 {
+		t.Errorf("apex %+v, empty non-terminal %+v", apex, ent)
+	}
+	if glue.Cut != set.Node(pack(t, "cut.example.com.")) || glue.Cut.Cut != glue.Cut || apex.Cut != nil {
+		t.Errorf("cut of %v is %v", glue, glue.Cut)
+	}
+	if !set.Node(pack(t, "c.example.com.")).HasCNAME() || apex.HasCNAME() || set.Node(pack(t, "x.example.com.")) != nil {
+		t.Error("aliases")
+	}
+	if got := fmt.Sprint(apex.Types(), ent.Types(), Steered, Outcome(99)); got != "[2 6] [] Steered Outcome?" {
+		t.Error(got)
+	}
+}
+
+func TestLongTokensAreClippedInMessages(t *testing.T) {
+	_, problems := Build([]Source{{Name: "example.com.", Text: preamble + "a " + strings.Repeat("é", 5000) + " x\n"}})
+	if len(problems) != 1 || len(problems[0].Message) > 300 || !strings.Contains(problems[0].Message, "…") {
+		t.Errorf("%v", problems)
+	}
+}
