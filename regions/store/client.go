@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -126,6 +127,9 @@ func (s *Store) knock(ctx context.Context, endpoint string) error {
 	var conn net.Conn
 	if strings.HasPrefix(endpoint, "https://") {
 		conn, err = (&tls.Dialer{Config: conf}).DialContext(ctx, network, address)
+		if errors.Is(err, io.EOF) {
+			err = errors.New("it hangs up during the TLS handshake (does it speak TLS?)")
+		}
 	} else {
 		conn, err = new(net.Dialer).DialContext(ctx, network, address)
 	}

@@ -46,11 +46,9 @@ func (c *consumer) follow(ctx context.Context, client *clientv3.Client) error {
 	if err := c.list(ctx, client); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	c.store.count.watches.Add(1)
-	watch := client.Watch(ctx, c.store.opt.Prefix, clientv3.WithPrefix(),
-		clientv3.WithRev(c.mirror.revision+1), clientv3.WithProgressNotify(), clientv3.WithFragment())
+	watch := c.open(watching, cancel, client)
 	silence := time.NewTimer(c.store.opt.Silence)
 	defer silence.Stop()
 	relist := time.NewTimer(vary(c.store.opt.Relist))
@@ -63,14 +61,14 @@ func (c *consumer) follow(ctx context.Context, client *clientv3.Client) error {
 			return ctx.Err()
 		case response, open := <-watch:
 			if !open {
-				return fmt.Errorf("the watch was closed: %w", errConnection)
+				return errWatch
 			}
 			silence.Reset(c.store.opt.Silence)
 			if err := c.hear(response); err != nil {
 				return err
 			}
 		case <-ask.C:
-			askProgress(ctx, client)
+			askProgress(watching, client)
 		case <-relist.C:
 			relist.Reset(vary(c.store.opt.Relist))
 			if err := c.list(ctx, client); err != nil {
@@ -82,6 +80,19 @@ func (c *consumer) follow(ctx context.Context, client *clientv3.Client) error {
 			}
 		}
 	}
+}
+
+// errWatch is the end of a watch that gives no reason, or its never starting.
+var errWatch = errors.New("the watch ended or was never answered")
+
+// open starts the watch. The client waits for the server's word there, which
+// a server that hangs never gives: then the watch is cancelled, thus closed.
+func (c *consumer) open(ctx context.Context, cancel func(), client *clientv3.Client) clientv3.WatchChan {
+	c.store.count.watches.Add(1)
+	late := time.AfterFunc(c.store.opt.Silence, cancel)
+	defer late.Stop()
+	return client.Watch(ctx, c.store.opt.Prefix, clientv3.WithPrefix(),
+		clientv3.WithRev(c.mirror.revision+1), clientv3.WithProgressNotify(), clientv3.WithFragment())
 }
 
 // askProgress makes a healthy watch say something. An error shows as silence.

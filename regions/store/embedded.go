@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +14,6 @@ import (
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
 )
 
 // EmbeddedOptions describes an etcd server inside this process.
@@ -157,11 +157,12 @@ func (e *Embedded) config() (*embed.Config, error) {
 	conf.AdvertiseClientUrls = []url.URL{client}
 	conf.ListenPeerUrls = []url.URL{peer}
 	conf.AdvertisePeerUrls = []url.URL{peer}
+	conf.InitialClusterToken = rand.Text() // counts when the directory is fresh: a new cluster gets a new id
 	conf.InitialCluster = e.opt.Name + "=" + peer.String()
 	conf.TickMs, conf.ElectionMs = embeddedTick, embeddedElection
 	conf.QuotaBackendBytes = embeddedQuota
 	conf.AutoCompactionMode, conf.AutoCompactionRetention = embed.CompactorModeRevision, embeddedKeep
-	conf.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(&zapBridge{log: e.opt.Log}))
+	conf.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZap(e.opt.Log))
 	return conf, nil
 }
 

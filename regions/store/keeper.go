@@ -72,7 +72,7 @@ func (k *keeper) write(ctx context.Context, now time.Time) {
 	}
 	if err != nil {
 		k.store.count.failures.Add(1)
-		k.held = now.Add(k.retry.next())
+		k.held = now.Add(min(k.retry.next(), k.store.opt.VoteBeat))
 		k.fresh = true
 		err = k.store.explain(err, k.client.Endpoints(), time.Since(now))
 		k.store.report.writes(fmt.Sprintf("votes cannot be written: %v", err))
@@ -203,20 +203,25 @@ func (s *Store) release() { <-s.writing }
 // its entry are gone at once, and nothing is written afterwards. It may be
 // called before or after the end of Run.
 func (s *Store) Leave(ctx context.Context) error {
-	return s.call(ctx, func(ctx context.Context, client *clientv3.Client) error {
-		if err := s.acquire(ctx); err != nil {
-			return err
-		}
-		defer s.release()
-		s.mine.left = true
-		if s.mine.lease == 0 {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := s.acquire(ctx); err != nil {
+		return fmt.Errorf("leaving the fleet: a write is still under way: %w", err)
+	}
+	defer s.release()
+	s.mine.left = true
+	if s.mine.lease == 0 {
+		return nil
+	}
+	err := s.call(ctx, func(ctx context.Context, client *clientv3.Client) error {
+		_, err := client.Revoke(ctx, s.mine.lease)
+		if errors.Is(err, rpctypes.ErrLeaseNotFound) {
 			return nil
 		}
-		_, err := client.Revoke(ctx, s.mine.lease)
-		if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) {
-			return err
-		}
-		s.mine.lease = 0
-		return nil
+		return err
 	})
+	if err == nil {
+		s.mine.lease = 0
+	}
+	return err
 }

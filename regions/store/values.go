@@ -77,7 +77,10 @@ func pack(v any) ([]byte, error) {
 	if _, err := w.Write(data); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), errors.Join(w.Close())
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // unpack reads what pack wrote, of at most limit bytes of JSON, and nothing
@@ -116,14 +119,12 @@ func checkInstance(i regions.Instance) error {
 		return errors.New("region: want printable text")
 	case len(i.DNS) > maxAddresses:
 		return fmt.Errorf("more than %d DNS addresses", maxAddresses)
-	case !blankOrPrintable(i.Admin+i.Version+i.Epoch+i.Geo, 4*maxName):
-		return errors.New("admin, version, epoch or geo: want printable text")
 	case !sane(i.Started):
 		return fmt.Errorf("started at %v", i.Started)
 	}
-	for _, a := range i.DNS {
-		if !printable(a, maxName) {
-			return errors.New("DNS address: want printable text")
+	for _, s := range append([]string{i.Admin, i.Version, i.Epoch, i.Geo}, i.DNS...) {
+		if !blankOrPrintable(s, maxName) {
+			return fmt.Errorf("DNS address, admin, version, epoch or geo: want at most %d bytes of printable text", maxName)
 		}
 	}
 	return nil

@@ -5,8 +5,12 @@ import (
 	"log/slog"
 	"strings"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
+
+// newZap is a logger for etcd.
+func newZap(log *slog.Logger) *zap.Logger { return zap.New(&zapBridge{log: log}) }
 
 // zapBridge gives etcd's warnings and errors to slog and drops the rest.
 type zapBridge struct {
