@@ -1,6 +1,7 @@
 package geo
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"strings"
@@ -232,5 +233,35 @@ func TestOpenRefusesWrongSchema(t *testing.T) {
 	}
 	if _, err := readDatabase(kindCountry, "x", city); err != nil {
 		t.Errorf("a city database as country database: %v", err)
+	}
+}
+
+func TestBuiltIn(t *testing.T) {
+	d, err := Open(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	infos := d.Databases()
+	if len(infos) != 1 || infos[0].Kind != "built-in" || infos[0].Path != "" || infos[0].Built.Year() < 2024 || !strings.Contains(d.Attribution(), "DB-IP") {
+		t.Errorf("%+v, %q", infos, d.Attribution())
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	located := 0
+	for range 10000 {
+		p := d.Locate(addr4(r.Uint32()))
+		if !p.Located {
+			continue
+		}
+		located++
+		at, known := CountryPoint(p.Country)
+		if p.Source != "built-in" || !known || at.DistanceKm(p.Point) > 9000 {
+			t.Fatalf("%+v", p)
+		}
+	}
+	if located < 7000 {
+		t.Errorf("%d of 10000 addresses are located", located)
+	}
+	if p := d.Locate(addr("192.0.2.1")); p.Located {
+		t.Errorf("a documentation prefix is at %+v", p)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,8 +18,22 @@ type watched struct {
 	t     *testing.T
 	path  string
 	clock int64 // of the files, seconds
-	data  []*Data
-	errs  []error
+
+	mu   sync.Mutex
+	data []*Data
+	errs []error
+}
+
+func (w *watched) onNew(d *Data) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.data = append(w.data, d)
+}
+
+func (w *watched) onError(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.errs = append(w.errs, err)
 }
 
 // put replaces the file as an updater does: a new file is moved into place.
@@ -48,6 +63,8 @@ func (w *watched) looks(n, data, errs int) {
 	w.t.Helper()
 	time.Sleep(time.Duration(n) * pollEvery) // the bubble's clock
 	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if len(w.data) != data || len(w.errs) != errs {
 		w.t.Fatalf("%d new, %d errors %v; want %d, %d", len(w.data), len(w.errs), w.errs, data, errs)
 	}
@@ -59,7 +76,7 @@ func watch(t *testing.T, opt Options, act func(w *watched)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() {
-			done <- Watch(ctx, opt, pollEvery, func(d *Data) { w.data = append(w.data, d) }, func(err error) { w.errs = append(w.errs, err) })
+			done <- Watch(ctx, opt, pollEvery, w.onNew, w.onError)
 		}()
 		synctest.Wait()
 		time.Sleep(pollEvery / 2)
