@@ -76,7 +76,8 @@ func compare(src *source, reduced []byte, seed uint64, count int, out io.Writer)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "size %d bytes, %d nodes; seed %d, %d random addresses a row\n\n", len(reduced), db.Metadata.NodeCount, seed, count)
+	fmt.Fprintf(out, "size %d bytes, %d nodes; seed %d, %d random addresses a row\n\n",
+		len(reduced), db.Metadata.NodeCount, seed, count)
 	table := tabwriter.NewWriter(out, 2, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "random\t3 regions\t5 regions\t9 regions\tother fleets\tcountry\tlost\tkm off p50\tp95\t")
 	for _, d := range drawings(src) {

@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout); err != nil {
+	if err := run(os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
@@ -35,6 +35,7 @@ func run(args []string, out io.Writer) error {
 func runGenerate(args []string, out io.Writer) error {
 	plan := defaultPlan()
 	flags := flag.NewFlagSet("generate", flag.ContinueOnError)
+	flags.SetOutput(out)
 	path := flags.String("o", "geo/dbip/city.mmdb", "`file` to write, replaced atomically")
 	flags.IntVar(&plan.maxBytes, "bytes", plan.maxBytes, "largest size of the file, in `bytes`")
 	flags.Float64Var(&plan.snapKm, "snap", plan.snapKm, "towns of one country closer than this many `km` share a point")
@@ -64,6 +65,7 @@ func runGenerate(args []string, out io.Writer) error {
 
 func runCompare(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
+	flags.SetOutput(out)
 	seed := flags.Uint64("seed", 1, "seed of the random addresses")
 	count := flags.Int("n", 500_000, "random addresses a row")
 	if err := flags.Parse(args); err != nil {
