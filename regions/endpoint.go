@@ -23,7 +23,7 @@ func judgeEndpoint(configured int, vs []vantage, last Verdict, now time.Time) Ve
 			downs = append(downs, v.since)
 		}
 	}
-	v := Verdict{State: last.State, Since: last.Since, Vantages: evidence(vs)}
+	v := Verdict{State: last.State, Since: notAfter(last.Since, now), Vantages: evidence(vs)}
 	switch {
 	case fresh == 0 || 2*fresh < configured:
 		v.Frozen = true
@@ -45,7 +45,8 @@ func judgeEndpoint(configured int, vs []vantage, last Verdict, now time.Time) Ve
 	return v
 }
 
-// notAfter keeps a voter's clock that is ahead from delaying what it says.
+// notAfter keeps a clock that was ahead, a voter's or our own, from delaying
+// what was said by it.
 func notAfter(t, now time.Time) time.Time {
 	if t.After(now) {
 		return now
@@ -96,6 +97,9 @@ func upReason(vs []vantage, up, fresh int) string {
 	return head
 }
 
+// maxVoices is how many vantages a reason names.
+const maxVoices = 5
+
 // voices names the vantages that voted state, bare and with their reasons,
 // and their reason if they share one.
 func voices(vs []vantage, state healthcheck.State) (names, said, same string) {
@@ -112,5 +116,13 @@ func voices(vs []vantage, state healthcheck.State) (names, said, same string) {
 		bare = append(bare, v.vote.Region)
 		full = append(full, v.vote.Region+": "+v.vote.Reason)
 	}
-	return strings.Join(bare, ", "), strings.Join(full, "; "), same
+	return listed(bare, ", "), listed(full, "; "), same
+}
+
+// listed joins the first maxVoices and counts the rest.
+func listed(names []string, by string) string {
+	if more := len(names) - maxVoices; more > 0 {
+		return fmt.Sprintf("%s%sand %d more", strings.Join(names[:maxVoices], by), by, more)
+	}
+	return strings.Join(names, by)
 }

@@ -107,3 +107,7 @@ func Remember(w *World) Restored {
 		Overrides: w.Overrides, Regions: m.regions, Endpoints: m.endpoints, Brake: m.brake,
 	}
 }
+
+// Recall makes the World that r remembers, as far as t still knows its parts:
+// what State takes for the previous world after Restore.
+func Recall(r Restored, t *Topology) *World { return r.world(t) }

@@ -20,7 +20,7 @@ func VariantOf(addr netip.Addr) uint8 {
 		n = VariantBits4
 	}
 	p, err := addr.Prefix(n)
-	if err != nil {
+	if err != nil || !addr.IsValid() {
 		return 0
 	}
 	b := p.Addr().As16()

@@ -1,0 +1,87 @@
+package regions_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steerdns/steerdns/regions"
+)
+
+// TestBrake: regions go down at the given seconds after noon; at a second the
+// brake must have these out and those held. The window is 600 s.
+func TestBrake(t *testing.T) {
+	tests := []struct {
+		name    string
+		regions int
+		share   float64
+		downs   []int // second by region; -1: up
+		drained string
+		at      int
+		out     string
+		held    string
+	}{
+		{"one of three goes", 3, 0.5, []int{5, -1, -1}, "", 10, "r0", ""},
+		{"the second waits", 3, 0.5, []int{5, 7, -1}, "", 10, "r0", "r1"},
+		{"longest down first", 3, 0.5, []int{7, 5, -1}, "", 10, "r1", "r0"},
+		{"names break ties", 3, 0.5, []int{-1, 5, 5}, "", 10, "r1", "r2"},
+		{"just before the window ends", 3, 0.5, []int{5, 7, -1}, "", 604, "r0", "r1"},
+		{"the window ended", 3, 0.5, []int{5, 7, -1}, "", 605, "r0 r1", ""},
+		{"the last never goes", 3, 0.5, []int{5, 7, 9}, "", 100000, "r0 r1", "r2"},
+		{"share of one still keeps one", 3, 1, []int{5, 5, 5}, "", 10, "r0 r1", "r2"},
+		{"two of four", 4, 0.5, []int{5, 6, 7, -1}, "", 10, "r0 r1", "r2"},
+		{"the third by the first's window", 4, 0.5, []int{5, 300, 301, -1}, "", 605, "r0 r1 r2", ""},
+		{"share under one region", 3, 0.3, []int{5, -1, -1}, "", 10000, "", "r0"},
+		{"single region", 1, 1, []int{5}, "", 10000, "", "r0"},
+		{"two regions", 2, 0.5, []int{5, 6}, "", 10000, "r0", "r1"},
+		{"drained ones are out of the count", 3, 0.5, []int{5, 6, -1}, "r0", 10, "r1", ""},
+		{"one undrained stays", 3, 0.5, []int{5, 6, -1}, "r2", 10000, "r0", "r1"},
+		{"nothing down", 3, 0.5, []int{-1, -1, -1}, "", 10, "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			in := downAt(tt.regions, tt.downs)
+			in.Topology.Brake.Share = tt.share
+			in.Now = noon.Add(time.Duration(tt.at) * time.Second)
+			if tt.drained != "" {
+				in.Picture.Overrides = []regions.Override{drain(regions.OverrideRegion, tt.drained, in.Now.Add(time.Hour))}
+			}
+			w := regions.Judge(in)
+			if out, held := strings.Join(w.Brake.Out, " "), strings.Join(w.Brake.Held, " "); out != tt.out || held != tt.held {
+				t.Errorf("out %q held %q, want %q and %q (allowed %d)", out, held, tt.out, tt.held, w.Brake.Allowed)
+			}
+			checkHeld(t, w)
+		})
+	}
+}
+
+// downAt has every region's one endpoint voted down by all from that second.
+func downAt(n int, downs []int) regions.Input {
+	top := fleetOf(n, 1)
+	in := input(top)
+	for r := range n {
+		b := says(top.Regions[r].Name+"-a", strings.Repeat("u ", n), top, noon)
+		for e, second := range downs {
+			if second >= 0 {
+				v := says("r0-x", "d", top, noon.Add(time.Duration(second)*time.Second)).Votes[id(0, 0)]
+				b.Votes[id(e, 0)] = v
+			}
+		}
+		in.Ballots = append(in.Ballots, b)
+	}
+	return in
+}
+
+// checkHeld: what is held is down, and its down endpoints are held with it.
+func checkHeld(t *testing.T, w *regions.World) {
+	t.Helper()
+	held := strings.Join(w.Brake.Held, " ")
+	for i, r := range w.Topology.Regions {
+		if w.Regions[i].Held != strings.Contains(held, r.Name) {
+			t.Errorf("region %s held %v, brake says %q", r.Name, w.Regions[i].Held, held)
+		}
+		if w.Endpoints[0][i].Held != w.Regions[i].Held {
+			t.Errorf("endpoint of %s held %v, region %v", r.Name, w.Endpoints[0][i].Held, w.Regions[i].Held)
+		}
+	}
+}
