@@ -94,6 +94,9 @@ func explainFamily(w *regions.World, svc int, fam steering.Family, c client, x E
 		Dig: dig(f, x.Name, familyTypes[fam], c.prefix),
 	}
 	service := w.Topology.Services[svc]
+	if d.Outcome == steering.Fallback {
+		out.Fallback = fallbackOf(service, fam)
+	}
 	for _, cand := range d.Candidates {
 		e := service.Endpoints[cand.Endpoint]
 		out.Candidates = append(out.Candidates, ExplainedCandidate{
@@ -101,6 +104,16 @@ func explainFamily(w *regions.World, svc int, fam steering.Family, c client, x E
 			Rank: cand.Rank, DistanceKm: cand.DistanceKm, State: w.Endpoints[svc][cand.Endpoint].State,
 			Stage: cand.Stage, Reason: cand.Reason,
 		})
+	}
+	return out
+}
+
+func fallbackOf(s regions.Service, fam steering.Family) []string {
+	var out []string
+	for _, a := range s.Fallback {
+		if a.Is4() == (fam == steering.FamilyV4) {
+			out = append(out, a.String())
+		}
 	}
 	return out
 }

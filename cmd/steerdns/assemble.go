@@ -70,7 +70,7 @@ func assemble(f *config.Fleet) (*assembled, error) {
 	zones, bad := zone.Build(sources)
 	for _, p := range bad {
 		problems = append(problems, config.Problem{
-			Pos:  config.Pos{File: p.File, Line: p.Line, Col: p.Col},
+			Pos:  zonePos(f, p),
 			Path: strings.TrimSuffix(p.Zone, "."), Message: p.Message, Fix: p.Fix,
 		})
 	}
@@ -84,6 +84,20 @@ func assemble(f *config.Fleet) (*assembled, error) {
 		zones:    zones,
 		places:   placeRules(f),
 	}, nil
+}
+
+// zonePos is where a problem of a zone stands in its file: the zone room does
+// not know how far the YAML indents the text.
+func zonePos(f *config.Fleet, p zone.Problem) config.Pos {
+	at := config.Pos{File: p.File, Line: p.Line, Col: p.Col}
+	for _, z := range f.Zones {
+		text := z.Records
+		last := text.Pos.Line + strings.Count(text.Value, "\n")
+		if text.Pos.File == p.File && text.Pos.Line <= p.Line && p.Line <= last {
+			at.Col += text.Pos.Col - 1
+		}
+	}
+	return at
 }
 
 func fleetFile(f *config.Fleet) regions.FleetFile {

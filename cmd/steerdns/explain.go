@@ -54,6 +54,9 @@ func printExplanation(out io.Writer, x admin.Explanation) error {
 
 func printFamily(out io.Writer, f admin.FamilyDecision) error {
 	fmt.Fprintf(out, "\n%s: %s, TTL %d, scope /%d: %s\n", f.Type, f.Outcome, f.TTL, f.Scope, f.Reason.Text)
+	if len(f.Fallback) > 0 {
+		fmt.Fprintln(out, "the fallback set answers:", strings.Join(f.Fallback, ", "))
+	}
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for i, c := range f.Candidates {
 		if c.Reason.Code == steering.CodeOtherFamily {

@@ -136,10 +136,10 @@ func anyStatus(ctx context.Context, p demoPlan) (admin.Status, bool) {
 func stories(s admin.Status) map[string]string {
 	out := map[string]string{}
 	for _, r := range s.Regions {
-		out["region "+r.Name] = story(r.Verdict)
+		out["region "+r.Name] = verdictWords(r.Verdict)
 	}
 	for _, e := range s.Endpoints {
-		out["endpoint "+e.ID] = story(e.Verdict)
+		out["endpoint "+e.ID] = verdictWords(e.Verdict)
 	}
 	out["store"] = "is connected"
 	if !s.Store.Connected {
@@ -148,7 +148,7 @@ func stories(s admin.Status) map[string]string {
 	return out
 }
 
-func story(v regions.Verdict) string {
+func verdictWords(v regions.Verdict) string {
 	if v.Drained != nil {
 		return fmt.Sprintf("is drained by %s until %s: %s", v.Drained.Owner, v.Drained.Expires.Local().Format(time.TimeOnly), v.Drained.Reason)
 	}
