@@ -105,7 +105,8 @@ type FamilyDecision struct {
 	TTL        uint32               `json:"ttl"`
 	Scope      uint8                `json:"scope"` // the ECS scope that a reply carries
 	Candidates []ExplainedCandidate `json:"candidates"`
-	Dig        string               `json:"dig"` // shows the same from a shell
+	Fallback   []string             `json:"fallback,omitempty"` // the addresses answered instead, when the outcome is fallback
+	Dig        string               `json:"dig"`                // shows the same from a shell
 }
 
 // ExplainedCandidate is one endpoint, kept or dropped, and why.
