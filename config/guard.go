@@ -16,6 +16,7 @@ const (
 	maxDepth = 16      // tables and lists inside one another
 	maxKey   = 255     // bytes of a key
 	maxBlank = 100     // lines without text in a row
+	maxKeys  = 3000    // keys of a table, or elements between brackets
 )
 
 // checkBytes reports the first thing that the text as bytes must not have.
@@ -88,6 +89,13 @@ func checkTokens(file string, tokens token.Tokens) Problems {
 				Message: "nested more than " + strconv.Itoa(maxDepth) + " deep",
 				Fix:     "no key of ours lies that deep; check the brackets and the indentation"})
 		}
+		if depth.entries() > maxKeys {
+			return append(out, Problem{Pos: tokenPos(file, tk),
+				Message: "a table or list of more than " + strconv.Itoa(maxKeys) + " entries", Fix: "divide it"})
+		}
+		if f := checkDash(tk, depth.inBrackets()); f != (flaw{}) {
+			return append(out, Problem{Pos: tokenPos(file, tk), Message: f.message, Fix: f.fix})
+		}
 		if isKey(tk) && len(tk.Value) > maxKey {
 			return append(out, Problem{Pos: tokenPos(file, tk),
 				Message: "a key of more than " + strconv.Itoa(maxKey) + " bytes", Fix: "check the quotes and the colon"})
@@ -100,30 +108,71 @@ func isKey(tk *token.Token) bool {
 	return tk.Next != nil && tk.Next.Type == token.MappingValueType
 }
 
-// nesting counts how deep a stream of tokens has nested: brackets, and the
-// columns at which keys and dashes stand.
+// checkDash refuses a dash between brackets, and one with nothing behind it
+// but the next.
+func checkDash(tk *token.Token, inBrackets bool) flaw {
+	if tk.Type != token.SequenceEntryType || tk.Position == nil {
+		return flaw{}
+	}
+	next := tk.Next
+	switch {
+	case inBrackets:
+		return flaw{"a dash between brackets", "close the bracket that is open here, or write the list without dashes"}
+	case next != nil && next.Type == token.SequenceEntryType &&
+		next.Position != nil && next.Position.Column <= tk.Position.Column:
+		return flaw{"a dash without a value", "write the value behind it, or remove it"}
+	}
+	return flaw{}
+}
+
+// nesting counts how deep a stream of tokens has nested, and how many entries
+// the innermost table or list has so far.
 type nesting struct {
-	brackets int
-	columns  []int
+	brackets []int // commas of each open bracket
+	columns  []column
 }
 
+// column is where the keys of a table or the dashes of a list stand.
+type column struct{ at, keys int }
+
+func (n *nesting) inBrackets() bool { return len(n.brackets) > 0 }
+
+// step takes a token and returns the depth after it.
 func (n *nesting) step(tk *token.Token) int {
-	switch tk.Type {
-	case token.SequenceStartType, token.MappingStartType:
-		n.brackets++
-	case token.SequenceEndType, token.MappingEndType:
-		n.brackets = max(0, n.brackets-1)
+	last := len(n.brackets) - 1
+	switch {
+	case tk.Type == token.SequenceStartType || tk.Type == token.MappingStartType:
+		n.brackets = append(n.brackets, 0)
+	case last >= 0 && (tk.Type == token.SequenceEndType || tk.Type == token.MappingEndType):
+		n.brackets = n.brackets[:last]
+	case last >= 0 && tk.Type == token.CollectEntryType:
+		n.brackets[last]++
+	case last < 0 && tk.Position != nil && isKey(tk):
+		n.open(tk.Position.Column, 1)
+	case last < 0 && tk.Position != nil && tk.Type == token.SequenceEntryType:
+		n.open(tk.Position.Column, 0)
 	}
-	if n.brackets == 0 && tk.Position != nil && (isKey(tk) || tk.Type == token.SequenceEntryType) {
-		n.open(tk.Position.Column)
-	}
-	return n.brackets + len(n.columns)
+	return len(n.brackets) + len(n.columns)
 }
 
-// open notes that a table or list has its keys or dashes at column.
-func (n *nesting) open(column int) {
-	for len(n.columns) > 0 && n.columns[len(n.columns)-1] >= column {
+// open notes that a key or dash stands at a column.
+func (n *nesting) open(at, keys int) {
+	for len(n.columns) > 0 && n.columns[len(n.columns)-1].at > at {
 		n.columns = n.columns[:len(n.columns)-1]
 	}
-	n.columns = append(n.columns, column)
+	if len(n.columns) == 0 || n.columns[len(n.columns)-1].at < at {
+		n.columns = append(n.columns, column{at: at})
+	}
+	n.columns[len(n.columns)-1].keys += keys
+}
+
+// entries is how many keys or commas the innermost table or list has.
+func (n *nesting) entries() int {
+	if len(n.brackets) > 0 {
+		return n.brackets[len(n.brackets)-1]
+	}
+	if len(n.columns) > 0 {
+		return n.columns[len(n.columns)-1].keys
+	}
+	return 0
 }
