@@ -1,12 +1,9 @@
 package config
 
 import (
-	"log/slog"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // The word for a fleet file that `steerdns apply` stored, and the word that
@@ -166,71 +163,4 @@ func parseKeyPrefix(s string) (string, flaw) {
 		return "", flaw{"bad prefix " + quote(s), "begin with a slash, as in /steerdns/"}
 	}
 	return strings.TrimSuffix(s, "/") + "/", flaw{}
-}
-
-func (d *decoder) dns(v item) DNS {
-	t := v.table("listen", "workers", "max_udp_size", "tcp")
-	tcp := t.get("tcp").table("max_connections", "max_per_client", "idle_timeout")
-	connections := tcp.get("max_connections").integer(1024, 1, 1000000)
-	return DNS{
-		Listen:     d.listeners(t.get("listen")),
-		Workers:    int(t.get("workers").integer(0, 0, 1024)),
-		MaxUDPSize: int(t.get("max_udp_size").integer(1232, 512, 4096)),
-		TCP: TCP{
-			MaxConnections: int(connections),
-			MaxPerClient:   int(tcp.get("max_per_client").integer(min(32, connections), 1, connections)),
-			IdleTimeout:    tcp.get("idle_timeout").duration(10*time.Second, 100*time.Millisecond, 10*time.Minute),
-		},
-	}
-}
-
-func (d *decoder) listeners(v item) []netip.AddrPort {
-	if !v.given() {
-		return []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}
-	}
-	var out []netip.AddrPort
-	seen := map[netip.AddrPort]Pos{}
-	list := v.items("listen addresses")
-	for _, e := range list {
-		a, ok := parsed(e, "address:port", parseListen)
-		if ok && (a.Port() == 0 || once(seen, e, a, "address "+a.String())) {
-			out = append(out, a)
-		}
-	}
-	if v.kind == kindList && len(list) == 0 {
-		v.fail("the list is empty", "write at least one, such as 127.0.0.1:5300")
-	}
-	return out
-}
-
-func (d *decoder) geo(file string, v item) Geo {
-	t := v.table("city", "country", "asn")
-	return Geo{
-		City:    resolved(file, t.get("city"), ""),
-		Country: resolved(file, t.get("country"), ""),
-		ASN:     resolved(file, t.get("asn"), ""),
-	}
-}
-
-func (d *decoder) admin(v item) Admin {
-	listen := v.table("listen").get("listen")
-	switch {
-	case !listen.given():
-		return Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")}
-	case listen.kind == kindText && listen.text == wordOff:
-		return Admin{Off: true}
-	}
-	a, _ := parsed(listen, `address:port or "off"`, parseListen)
-	return Admin{Listen: a}
-}
-
-func (d *decoder) log(v item) Log {
-	t := v.table("level", "format")
-	levels := map[string]slog.Level{
-		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
-	}
-	return Log{
-		Level:  levels[t.get("level").choice("info", "debug", "info", "warn", "error")],
-		Format: t.get("format").choice(LogText, LogText, LogJSON),
-	}
 }
