@@ -28,8 +28,8 @@ func defaultPlan() plan {
 	return plan{maxBytes: 7_000_000, snapKm: 70, share6: 1, wide6: 46, countryPenalty: 0.25}
 }
 
-// reduce makes the smallest sum of weighted regret that fits in the plan's
-// size: a price for a node is sought by bisection.
+// reduce finds, by bisection, the lowest price of a node at which the database
+// fits in the plan's size.
 func reduce(src *source, p plan) ([]byte, string, error) {
 	scale4 := 1 / totalWeight(src.v4, weight4)
 	sites := weight6(p.wide6)
@@ -46,13 +46,13 @@ func reduce(src *source, p plan) ([]byte, string, error) {
 	low, high := 1e-12, 1e-3
 	for range 20 {
 		price := math.Sqrt(low * high)
-		data, regret, err := encodeAt(v4, v6, price, places.labels, src.epoch)
+		data, cost, err := encodeAt(v4, v6, price, places.labels, src.epoch)
 		if err != nil || len(data) > p.maxBytes {
 			low = price
 			continue
 		}
 		high, found = price, data
-		summary = fmt.Sprintf("%d bytes, %d labels, regret %.5f at %.3g a node", len(data), len(places.labels), regret, price)
+		summary = fmt.Sprintf("%d bytes, %d labels, regret and nodes cost %.5f at %.3g a node", len(data), len(places.labels), cost, price)
 	}
 	if found == nil {
 		return nil, "", fmt.Errorf("nothing fits in %d bytes", p.maxBytes)
@@ -61,12 +61,12 @@ func reduce(src *source, p plan) ([]byte, string, error) {
 }
 
 func encodeAt(v4, v6 trie, price float64, labels []place, epoch uint) ([]byte, float64, error) {
-	collapsed4, regret4 := v4.prune(price)
-	collapsed6, regret6 := v6.prune(price)
+	collapsed4, cost4 := v4.prune(price)
+	collapsed6, cost6 := v6.prune(price)
 	d := newDAG(1 << 20)
 	root := joinFamilies(d, d.add(v4, collapsed4), d.add(v6, collapsed6))
 	data, err := encode(d, root, labels, epoch)
-	return data, regret4 + regret6, err
+	return data, cost4 + cost6, err
 }
 
 func totalWeight(networks []network, weight func(uint8) float64) float64 {
@@ -83,8 +83,8 @@ func addWeights(weights []float64, networks []network, weight func(uint8) float6
 	}
 }
 
-// nowhere lists special-purpose blocks (RFC 6890 registries) that no merge may
-// locate: private, shared, loopback, link-local, documentation, multicast.
+// nowhere4 and nowhere6 are special-purpose blocks (RFC 6890 registries) that
+// no merge may locate: private, shared, loopback, link-local, documentation, multicast.
 var nowhere4 = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"),
 	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("172.16.0.0/12"),

@@ -212,3 +212,34 @@ func checkRecord(t *rapid.T, db *maxminddb.Reader, addr netip.Addr, want ref) {
 		t.Fatalf("%s: %v, want %v", addr, got, p)
 	}
 }
+
+// A label in every country: shared values lie beyond the reach of the short
+// pointer (2 KiB).
+func TestFarPointersReadBack(t *testing.T) {
+	var places []place
+	for _, c := range continents {
+		for _, country := range append(strings.Fields(c.countries), strings.Fields(c.countries)...) {
+			places = append(places, place{country, float64(len(places)%90) + 0.5, float64(-len(places) % 180)})
+		}
+	}
+	d := newDAG(0)
+	root := empty
+	at := func(i int) netip.Addr { return netip.AddrFrom16([16]byte{0x2a, 0, byte(i >> 8), byte(i)}) }
+	for i := range places {
+		root = d.graft(root, netip.PrefixFrom(at(i), 32), leaf(int32(i)))
+	}
+	data, err := encode(d, root, places, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := maxminddb.OpenBytes(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range places {
+		r, err := look(db, at(i), want)
+		if err != nil || !r.located || !r.sameCountry || r.full != r.reduced {
+			t.Fatalf("%s: %+v, %v, want %v", at(i), r, err, want)
+		}
+	}
+}

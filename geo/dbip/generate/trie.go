@@ -146,8 +146,8 @@ func heaviestShares(shares []share) []share {
 
 // prune collapses blocks where a node is worth less than price: it minimises
 // (regret + price x nodes) over all prunings of the trie. It returns, for each
-// node, whether the node becomes a leaf, and the regret of the whole.
-func (t trie) prune(price float64) (collapsed []bool, regret float64) {
+// node, whether the node becomes a leaf, and the minimum.
+func (t trie) prune(price float64) (collapsed []bool, minimum float64) {
 	collapsed = make([]bool, len(t.nodes))
 	least := make([]float64, len(t.nodes))
 	of := func(r ref) float64 {
