@@ -1,0 +1,13 @@
+// Package e2e holds the acceptance of the whole program: real processes, real
+// packets, real etcd, dig, kdig and unbound. Its tests carry the build tag
+// e2e and run with
+//
+//	go test -tags e2e -count=1 -timeout 15m ./e2e
+//
+// They need Linux, root (for network namespaces) and the programs dig, kdig,
+// unbound and ip; a missing one is a failure.
+//
+// STEERDNS_RUNS (default 1) is how often each failover is measured, and
+// STEERDNS_ETCD_GONE (default 20s) how long the store stays away. With -v the
+// measured times are printed beside their bounds.
+package e2e
