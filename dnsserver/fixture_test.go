@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"pgregory.net/rapid"
 
 	"github.com/steerdns/steerdns/dnsserver/zone"
 	"github.com/steerdns/steerdns/geo"
@@ -198,7 +199,7 @@ func testResponder(t testing.TB, w *regions.World) (*Responder, *Counters) {
 
 // query packs a query written as "NAME TYPE [+subnet=PREFIX] [+nsid] [+dnssec]
 // [+bufsize=N] [+tcp] [CH]"; any + but +tcp brings EDNS.
-func query(t testing.TB, line string) (pkt []byte, tr Transport) {
+func query(t rapid.TB, line string) (pkt []byte, tr Transport) {
 	t.Helper()
 	words := strings.Fields(line)
 	m := new(dns.Msg)
@@ -214,7 +215,7 @@ func query(t testing.TB, line string) (pkt []byte, tr Transport) {
 	return pkt, tr
 }
 
-func typeNumber(t testing.TB, name string) uint16 {
+func typeNumber(t rapid.TB, name string) uint16 {
 	if n, ok := dns.StringToType[name]; ok {
 		return n
 	}
@@ -225,7 +226,7 @@ func typeNumber(t testing.TB, name string) uint16 {
 	return n
 }
 
-func queryWord(t testing.TB, m *dns.Msg, word string) Transport {
+func queryWord(t rapid.TB, m *dns.Msg, word string) Transport {
 	key, value, _ := strings.Cut(word, "=")
 	switch key {
 	case "+tcp":
