@@ -87,7 +87,7 @@ func (d *fleetDecoder) text(z *Zone, t table) {
 			records.fail("the records are not a literal block",
 				`write "records: |" and the lines below it, indented, so that problems in them can be found by line`)
 		}
-		z.Records = Text{s, records.pos}
+		z.Records = Text{s, records.lines}
 	}
 	if name, ok := parsed(file, "a file name", parsePath); ok {
 		z.File = name

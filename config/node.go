@@ -23,7 +23,8 @@ type node struct {
 	kind  kind
 	pos   Pos
 	text  string  // of text, number and bool: the value; numbers as written
-	block bool    // text: from a literal block, so pos is of its first line
+	block bool    // text: from a literal block
+	lines Pos     // of a literal block: where its first line begins
 	fold  bool    // text: from a folded block or over several lines, so its lines are not those of the file
 	list  []*node // of a list
 	table []entry // of a table, in the order of the file; no key twice

@@ -149,8 +149,7 @@ func (t *treeMaker) text(out *node, n *ast.StringNode) {
 	out.fold = strings.Contains(strings.TrimSpace(tk.Origin), "\n") || strings.Contains(n.Value, "\n")
 }
 
-// literal makes text of a block. Its position is that of the first line of
-// the block, at the column where the text begins.
+// literal makes text of a block, whose lines begin below its "|".
 func (t *treeMaker) literal(out *node, n *ast.LiteralNode) {
 	out.kind, out.text = kindText, n.Value.Value
 	out.fold = strings.HasPrefix(n.Start.Value, ">")
@@ -158,8 +157,8 @@ func (t *treeMaker) literal(out *node, n *ast.LiteralNode) {
 		return
 	}
 	out.block = true
-	out.pos.Line++
-	out.pos.Col = 1 + t.indent(out.pos.Line, out.text)
+	line := out.pos.Line + 1
+	out.lines = Pos{t.file, line, 1 + t.indent(line, out.text)}
 }
 
 // indent is by how many columns the file's lines from line on are indented
