@@ -107,52 +107,53 @@ func (k *keeper) round(ctx context.Context, now time.Time) error {
 	return err
 }
 
-// put keeps or makes the lease and writes both values under it.
+// put keeps or makes the lease and writes both values under it. Packing comes
+// first: it may take a while, and a lease does not wait.
 func (k *keeper) put(ctx context.Context, now time.Time, b *regions.Ballot, i *regions.Instance) error {
-	if err := k.keepLease(ctx, now); err != nil {
-		return err
-	}
-	mine := &k.store.mine
-	var ops []clientv3.Op
+	mine, values := &k.store.mine, map[string][]byte{}
 	if b != nil {
 		mine.seq++
 		stamped := *b
 		stamped.Seq = mine.seq
-		op, err := k.putOp(k.store.keys.votes(b.Instance), stamped)
-		if err != nil {
+		if err := k.pack(values, k.store.keys.votes(b.Instance), stamped); err != nil {
 			return err
 		}
-		ops = append(ops, op)
 	}
-	if i != nil && (i != k.instance || k.fresh) {
-		op, err := k.putOp(k.store.keys.instance(i.Name), i)
-		if err != nil {
+	if i != nil && (i != k.instance || k.fresh || mine.lease == 0) {
+		if err := k.pack(values, k.store.keys.instance(i.Name), i); err != nil {
 			return err
 		}
-		ops = append(ops, op)
 	}
-	if err := k.commit(ctx, ops); err != nil {
+	if err := k.keepLease(ctx, now); err != nil {
+		return err
+	}
+	if err := k.commit(ctx, values); err != nil {
 		return err
 	}
 	k.instance = i
 	return nil
 }
 
-func (k *keeper) putOp(key string, value any) (clientv3.Op, error) {
+func (k *keeper) pack(values map[string][]byte, key string, value any) error {
 	data, err := pack(value)
 	if err == nil && len(data) > maxRequest/2 {
 		err = fmt.Errorf("%s: %d bytes packed are too many for etcd", k.store.keys.relative(key), len(data))
 	}
-	return clientv3.OpPut(key, string(data), clientv3.WithLease(k.store.mine.lease)), err
+	values[key] = data
+	return err
 }
 
 // commit writes, and notices when somebody else has written our ballot since
 // we did: two processes of one name.
-func (k *keeper) commit(ctx context.Context, ops []clientv3.Op) error {
-	if len(ops) == 0 {
+func (k *keeper) commit(ctx context.Context, values map[string][]byte) error {
+	if len(values) == 0 {
 		return nil // the lease was kept, which was all
 	}
 	mine := &k.store.mine
+	var ops []clientv3.Op
+	for key, data := range values {
+		ops = append(ops, clientv3.OpPut(key, string(data), clientv3.WithLease(mine.lease)))
+	}
 	key := k.store.keys.votes(k.store.opt.Instance)
 	ours := clientv3.Compare(clientv3.ModRevision(key), "=", mine.written)
 	response, err := k.client.Txn(ctx).If(ours).Then(ops...).Else(ops...).Commit()
@@ -174,7 +175,7 @@ func (k *keeper) keepLease(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		mine.lease, mine.written, k.alive, k.instance = grant.ID, 0, now, nil
+		mine.lease, mine.written, k.alive = grant.ID, 0, now
 		return nil
 	}
 	if now.Sub(k.alive) < k.store.opt.VoteBeat/2 {

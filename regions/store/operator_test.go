@@ -1,0 +1,257 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/steerdns/steerdns/healthcheck"
+	"github.com/steerdns/steerdns/regions"
+)
+
+func applying(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	ctx := t.Context()
+	if f, err := a.CurrentFleet(ctx); f != nil || err != nil {
+		t.Fatalf("an empty store has %v, %v", f, err)
+	}
+	one, err := a.Apply(ctx, fleetFile("one", "ann"), 0)
+	if err != nil || one.N != 1 || one.At.IsZero() {
+		t.Fatalf("first: %+v, %v", one, err)
+	}
+	two := fleetFile("two", "bob")
+	two.Files = map[string]string{"a.zone": "a\t300 IN A 192.0.2.1\n"}
+	if two, err = a.Apply(ctx, two, 1); err != nil || two.N != 2 {
+		t.Fatalf("second: %+v, %v", two, err)
+	}
+	var conflict *FleetConflictError
+	if _, err := a.Apply(ctx, fleetFile("late", "eve"), 1); !errors.As(err, &conflict) || !errors.Is(err, ErrConflict) ||
+		conflict.Current.By != "bob" || !conflict.Current.At.Equal(two.At) || !strings.Contains(err.Error(), "bob") {
+		t.Errorf("late: %v", err)
+	}
+	if three, err := a.Apply(ctx, fleetFile("three", "eve"), -1); err != nil || three.N != 3 {
+		t.Errorf("whatever: %+v, %v", three, err)
+	}
+	history, err := a.History(ctx)
+	if err != nil || len(history) != 3 || history[0].Text != "one" || history[2].Text != "three" || !maps.Equal(history[1].Files, two.Files) {
+		t.Errorf("history %+v, %v", history, err)
+	}
+	p := a.picture("the third", func(p *regions.Picture) bool { return p.Fleet != nil && p.Fleet.N == 3 })
+	if now, err := a.CurrentFleet(ctx); err != nil || now.Text != p.Fleet.Text {
+		t.Errorf("current %+v, %v", now, err)
+	}
+}
+
+// race runs do n times at once and counts who wins; all others must fail with ErrConflict or ErrStale.
+func race(t *testing.T, n int, do func(i int) error) int64 {
+	var won wins
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() {
+			switch err := do(i); {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, ErrConflict) && !errors.Is(err, ErrStale):
+				t.Errorf("loser %d: %v", i, err)
+			}
+		})
+	}
+	group.Wait()
+	return won.Load()
+}
+
+func applyOneWins(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	for n := range int64(3) {
+		won := race(t, 6, func(i int) error {
+			_, err := a.Apply(context.Background(), fleetFile(fmt.Sprint(n, i), "ann"), n)
+			return err
+		})
+		if won != 1 {
+			t.Errorf("round %d: %d won", n, won)
+		}
+	}
+	if h, err := a.History(t.Context()); err != nil || len(h) != 3 {
+		t.Errorf("history of %d, %v", len(h), err)
+	}
+}
+
+func applyTooMuch(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	noise := make([]byte, 0, 1<<21)
+	for x := uint32(1); len(noise) < 1<<21; x = x*1664525 + 1013904223 {
+		noise = append(noise, "0123456789abcdefghijklmnopqrstuv"[x>>27])
+	}
+	f := fleetFile("zones: {}", "ann")
+	f.Files = map[string]string{"large.zone": string(noise)}
+	if _, err := a.Apply(t.Context(), f, -1); err == nil || !strings.Contains(err.Error(), "etcd has room for") {
+		t.Errorf("2 MiB of noise: %v", err)
+	}
+	f.Files["large.zone"] = strings.Repeat("www 300 IN A 192.0.2.1\n", 100_000)
+	if _, err := a.Apply(t.Context(), f, -1); err != nil {
+		t.Errorf("2.3 MB that packs well: %v", err)
+	}
+	if now, err := a.CurrentFleet(t.Context()); err != nil || now.Files["large.zone"] != f.Files["large.zone"] {
+		t.Errorf("not what was stored: %v", err)
+	}
+	if _, err := a.Apply(t.Context(), fleetFile(strings.Repeat("x", MaxFleetText+1), "ann"), -1); err == nil {
+		t.Error("a text over the limit was taken")
+	}
+}
+
+func applyNumbers(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	ctx, c := t.Context(), raw(t, endpoints...)
+	for range 2 {
+		if _, err := a.Apply(ctx, fleetFile("text", "ann"), -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, c, a.keys.current(), "{garbage")
+	if _, err := a.CurrentFleet(ctx); err == nil || !strings.Contains(err.Error(), "fleet/current") {
+		t.Errorf("garbage is current: %v", err)
+	}
+	if _, err := a.Apply(ctx, fleetFile("text", "ann"), 2); err == nil {
+		t.Error("applied on top of what cannot be read, as if it were known")
+	}
+	if f, err := a.Apply(ctx, fleetFile("over garbage", "ann"), -1); err != nil || f.N != 3 {
+		t.Errorf("over garbage: %d, %v", f.N, err)
+	}
+	if _, err := c.Delete(ctx, a.keys.current()); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := a.Apply(ctx, fleetFile("after a delete", "ann"), 0); err != nil || f.N != 4 {
+		t.Errorf("after a delete: %d, %v", f.N, err)
+	}
+}
+
+func historyPruned(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	c := raw(t, endpoints...)
+	for n := int64(1); n <= 60; n++ {
+		f := fleetFile("text", "ann")
+		f.N, f.At = n, noon
+		data, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, c, a.keys.history(n), string(data))
+		put(t, c, a.keys.current(), string(data))
+	}
+	if _, err := a.Apply(t.Context(), fleetFile("text", "ann"), 60); err != nil {
+		t.Fatal(err)
+	}
+	h, err := a.History(t.Context())
+	if err != nil || len(h) != HistoryKept || h[0].N != 12 || h[HistoryKept-1].N != 61 {
+		t.Errorf("%d kept, %v", len(h), err)
+	}
+	all, err := c.Get(t.Context(), a.opt.Prefix+historyFolder, clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil || all.Count != HistoryKept {
+		t.Errorf("%d stored, %v", all.Count, err)
+	}
+}
+
+func overriding(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	ctx, name := t.Context(), "www.example.com/us-east/2001:db8::1"
+	o := drain(regions.OverrideEndpoint, name, "ann")
+	if err := a.PutOverride(ctx, o, -1, false); err != nil {
+		t.Fatal(err)
+	}
+	p := a.picture("the override", func(p *regions.Picture) bool { return len(p.Overrides) == 1 })
+	if got := p.Overrides[0]; got.Name != name || got.Owner != "ann" || !got.Expires.Equal(o.Expires) || got.Created.IsZero() {
+		t.Errorf("%+v", got)
+	}
+	var conflict *ConflictError
+	again := drain(regions.OverrideEndpoint, name, "bob")
+	if err := a.PutOverride(ctx, again, p.Revision, false); !errors.As(err, &conflict) || conflict.Existing.Owner != "ann" {
+		t.Errorf("a second one: %v", err)
+	}
+	if err := a.PutOverride(ctx, again, p.Revision, true); err != nil {
+		t.Errorf("replacing: %v", err)
+	}
+	if err := a.PutOverride(ctx, drain(regions.OverrideRegion, "us-east", "eve"), p.Revision, false); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "bob") {
+		t.Errorf("on an old picture: %v", err)
+	}
+	gone, found, err := a.DeleteOverride(ctx, regions.OverrideEndpoint, name)
+	if err != nil || !found || gone.Owner != "bob" {
+		t.Errorf("delete: %+v %v %v", gone, found, err)
+	}
+	if _, found, err := a.DeleteOverride(ctx, regions.OverrideEndpoint, name); found || err != nil {
+		t.Errorf("delete again: %v %v", found, err)
+	}
+	a.picture("no override", func(p *regions.Picture) bool { return len(p.Overrides) == 0 })
+	past := drain(regions.OverrideRegion, "us-east", "eve")
+	past.Created, past.Expires = noon, noon.Add(time.Hour)
+	if err := a.PutOverride(ctx, past, -1, false); err == nil {
+		t.Error("an expired one was taken")
+	}
+}
+
+func overrideOneWins(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	won := race(t, 8, func(i int) error {
+		return a.PutOverride(context.Background(), drain(regions.OverrideRegion, "us-east", fmt.Sprint("operator ", i)), -1, false)
+	})
+	if won != 1 {
+		t.Errorf("%d won", won)
+	}
+}
+
+func overrideLastTwo(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	basis := a.picture("any", func(*regions.Picture) bool { return true }).Revision
+	won := race(t, 8, func(i int) error {
+		return a.PutOverride(context.Background(), drain(regions.OverrideRegion, fmt.Sprint("region-", i), "ann"), basis, false)
+	})
+	if won != 1 {
+		t.Errorf("%d of 8 operators drained a region each from one picture", won)
+	}
+	leases, err := raw(t, endpoints...).Leases(t.Context())
+	if err != nil || len(leases.Leases) > 100 {
+		t.Errorf("%d leases left behind, %v", len(leases.Leases), err)
+	}
+}
+
+func overrideExpired(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	old := drain(regions.OverrideRegion, "us-east", "ann")
+	old.Created, old.Expires = noon, noon.Add(time.Minute)
+	data, err := json.Marshal(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	basis := put(t, raw(t, endpoints...), a.keys.override(old.Kind, old.Name), string(data))
+	if err := a.PutOverride(t.Context(), drain(regions.OverrideRegion, "us-east", "bob"), basis, false); err != nil {
+		t.Error(err)
+	}
+}
+
+func overrideBad(t *testing.T, endpoints ...string) {
+	a := start(t, quick(t, "a", endpoints...))
+	basis := put(t, raw(t, endpoints...), a.keys.override(regions.OverrideRegion, "us-east"), "{garbage")
+	if err := a.PutOverride(t.Context(), drain(regions.OverrideRegion, "us-east", "bob"), basis-1, false); !errors.Is(err, ErrStale) {
+		t.Errorf("on an older picture: %v", err)
+	}
+	if err := a.PutOverride(t.Context(), drain(regions.OverrideRegion, "us-east", "bob"), basis, false); err != nil {
+		t.Error(err)
+	}
+}
+
+func twoOfOneName(t *testing.T, endpoints ...string) {
+	var log lines
+	opt := quick(t, "a", endpoints...)
+	opt.Log = log.logger()
+	a, twin := start(t, opt), start(t, quick(t, "a", endpoints...))
+	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
+	twin.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
+	a.wait("a word about it", func() bool { return log.contains("another process writes the votes of this instance") })
+}
