@@ -85,3 +85,15 @@ func checkHeld(t *testing.T, w *regions.World) {
 		}
 	}
 }
+
+// Nothing but time passes when the brake releases a region, and yet answers
+// change: so must the epoch.
+func TestEpochTellsHeldFromOut(t *testing.T) {
+	in := downAt(3, []int{5, 7, -1})
+	in.Now = noon.Add(604 * time.Second)
+	held := regions.Judge(in)
+	in.Now = noon.Add(605 * time.Second)
+	if out := regions.Judge(in); out.Epoch == held.Epoch {
+		t.Errorf("epoch %s both while r1 is held and after", out.Epoch)
+	}
+}
