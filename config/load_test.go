@@ -121,3 +121,12 @@ func TestProblems(t *testing.T) {
 		t.Error("Err")
 	}
 }
+
+// A name that imitates the end of one file and the start of the next.
+func TestHashOfImitatingName(t *testing.T) {
+	two := Hash(nil, map[string][]byte{"m": []byte("e"), "n": []byte("d")})
+	one := Hash(nil, map[string][]byte{"m\x00\x00\x00\x00\x00\x00\x00\x01en": []byte("d")})
+	if one == two {
+		t.Error("one file hashes like two")
+	}
+}
