@@ -105,7 +105,7 @@ func TestServiceDefaults(t *testing.T) {
 	const text = `
 zones: [{name: example.com, soa: {}, ns: [ns.example.net]}]
 regions: [{name: b, latitude: 0, longitude: 0}, {name: a, latitude: 0, longitude: 0}]
-checks: [{name: c, type: http, interval: 1s}]
+checks: [{name: c, type: http, interval: 1s, timeout: 1s, fall: 100, port: 65535}]
 services:
 - {name: x.example.com, check: c, ttl: {max: 3s}, endpoints: {a: [192.0.2.1], b: [192.0.2.3, 192.0.2.2]}}
 - {name: y.example.com, check: c, ttl: {min: 60s}, endpoints: {a: [192.0.2.1]}}
