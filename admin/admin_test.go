@@ -27,12 +27,15 @@ type memory struct {
 	overrides []regions.Override
 	applied   []FleetRequest
 	refuse    error
+	accepted  uint64
+	onRefusal func() // called once after a refusal
 }
 
 func (m *memory) World() *regions.World     { return m.world }
 func (m *memory) Picture() *regions.Picture { return m.picture }
 func (m *memory) Facts() Facts              { return m.facts }
 func (m *memory) Locate() (Locator, bool)   { return Locator{}, false }
+func (m *memory) AcceptCluster(id uint64)   { m.accepted = id }
 func (m *memory) Apply(_ context.Context, r FleetRequest) (regions.FleetFile, error) {
 	m.applied = append(m.applied, r)
 	return regions.FleetFile{N: 7, By: r.By, Text: r.Text}, m.refuse
@@ -41,10 +44,13 @@ func (m *memory) History(context.Context) ([]regions.FleetFile, error) {
 	return []regions.FleetFile{{N: 1}}, m.refuse
 }
 func (m *memory) PutOverride(_ context.Context, o regions.Override, _ int64, _ bool) error {
-	if m.refuse == nil {
+	err := m.refuse
+	if err == nil {
 		m.overrides = append(m.overrides, o)
+	} else if m.onRefusal != nil {
+		m.onRefusal()
 	}
-	return m.refuse
+	return err
 }
 func (m *memory) DeleteOverride(_ context.Context, kind regions.OverrideKind, name string) (regions.Override, bool, error) {
 	for _, o := range m.overrides {
@@ -261,6 +267,25 @@ func TestLastRegionIsNotDrainedByAccident(t *testing.T) {
 	}
 }
 
+// A write that lost a race is checked again, against the world that holds
+// what the other wrote.
+func TestDrainIsCheckedAgainWhenOverridesChanged(t *testing.T) {
+	m := newMemory()
+	m.refuse = ErrStale
+	m.onRefusal = func() { // the other operator drained west meanwhile
+		w := *m.world
+		w.Revision++
+		w.Regions = append([]regions.Verdict(nil), w.Regions...)
+		w.Regions[1].Drained = &regions.Override{Kind: "region", Name: "west", Owner: "bob"}
+		m.world, m.refuse = &w, nil
+	}
+	r := OverrideRequest{Kind: "region", Name: "east", Owner: "alice", Reason: "x", For: "1m"}
+	_, err := clientOf(serve(t, m)).PutOverride(t.Context(), r)
+	if err == nil || !strings.Contains(err.Error(), "without a region that is up") || len(m.overrides) != 0 {
+		t.Errorf("got %v and %v: both regions may be drained now", err, m.overrides)
+	}
+}
+
 func TestUndrainAndApply(t *testing.T) {
 	m := newMemory()
 	m.overrides = []regions.Override{{Kind: "region", Name: "east", Owner: "alice"}}
@@ -277,6 +302,22 @@ func TestUndrainAndApply(t *testing.T) {
 	m.refuse = &Refusal{http.StatusConflict, "number 8 by bob is in force"}
 	if _, err := c.Apply(t.Context(), FleetRequest{}); !IsConflict(err) || err.Error() != "number 8 by bob is in force" {
 		t.Errorf("lost race: %v", err)
+	}
+}
+
+func TestAcceptCluster(t *testing.T) {
+	m := newMemory()
+	m.facts.Refused = &regions.Refusal{Cluster: 0xabc, Reason: "the store is another cluster"}
+	c := clientOf(serve(t, m))
+	st, err := c.Status(t.Context())
+	if err != nil || !strings.Contains(strings.Join(st.Notes, "\n"), "accept-cluster 0000000000000abc") {
+		t.Errorf("notes %q, %v: no way out is named", st.Notes, err)
+	}
+	if err := c.AcceptCluster(t.Context(), "0000000000000abc"); err != nil || m.accepted != 0xabc {
+		t.Errorf("accepted %x, %v", m.accepted, err)
+	}
+	if err := c.AcceptCluster(t.Context(), "0"); err == nil {
+		t.Error("cluster 0 was accepted, which would mean any")
 	}
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/steerdns/steerdns/geo"
@@ -17,11 +18,18 @@ type Backend interface {
 	Facts() Facts
 	Locate() (Locator, bool) // false before the first atlas
 
+	AcceptCluster(id uint64) // the operator's word that the store's state is to be believed, once
 	Apply(ctx context.Context, r FleetRequest) (regions.FleetFile, error)
 	History(ctx context.Context) ([]regions.FleetFile, error)
+	// PutOverride writes o, which was checked against the world at revision
+	// basis. The error is ErrStale when the overrides changed since.
 	PutOverride(ctx context.Context, o regions.Override, basis int64, replace bool) error
 	DeleteOverride(ctx context.Context, kind regions.OverrideKind, name string) (regions.Override, bool, error)
 }
+
+// ErrStale says that a write was checked against a world that is no longer the
+// latest.
+var ErrStale = errors.New("the overrides changed meanwhile")
 
 // Facts are what an instance knows of itself at one moment.
 type Facts struct {
@@ -36,8 +44,9 @@ type Facts struct {
 	Store    StoreStatus
 	Fleet    *FleetStatus
 	Geo      GeoStatus
-	ReloadOK bool      // the last load of configuration was accepted
-	ReloadAt time.Time // when that was
+	Refused  *regions.Refusal // why the store's state is not believed; nil: it is
+	ReloadOK bool             // the last load of configuration was accepted
+	ReloadAt time.Time        // when that was
 }
 
 // Locator finds places and cells as queries do.

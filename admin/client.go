@@ -60,6 +60,12 @@ func (c *Client) Apply(ctx context.Context, r FleetRequest) (regions.FleetFile, 
 	return call[regions.FleetFile](ctx, c, http.MethodPost, "/v1/fleet", r)
 }
 
+// AcceptCluster tells one instance to believe the store's cluster.
+func (c *Client) AcceptCluster(ctx context.Context, id string) error {
+	_, err := call[ClusterRequest](ctx, c, http.MethodPost, "/v1/cluster", ClusterRequest{ID: id})
+	return err
+}
+
 // History lists the applied fleet files, newest first.
 func (c *Client) History(ctx context.Context) ([]regions.FleetFile, error) {
 	return call[[]regions.FleetFile](ctx, c, http.MethodGet, "/v1/fleet/history", nil)

@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/steerdns/steerdns/regions"
@@ -30,19 +32,52 @@ func (s *Server) putOverride(r *http.Request) (any, error) {
 	if err := decode(r, &req); err != nil {
 		return nil, err
 	}
-	w := s.backend.World()
-	if w == nil {
-		return nil, errNoWorld
-	}
-	o, err := MakeOverride(w, req, time.Now())
+	o, err := s.drain(r.Context(), req)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.backend.PutOverride(r.Context(), o, w.Revision, req.Replace); err != nil {
 		return nil, err
 	}
 	s.log.Info("override set", "kind", o.Kind, "name", o.Name, "owner", o.Owner, "reason", o.Reason, "expires", o.Expires, "forced", o.Forced)
 	return o, nil
+}
+
+// How often, and how long each time, a drain waits for the world that holds
+// what somebody else wrote at the same time.
+const (
+	staleTries = 3
+	staleWait  = 2 * time.Second
+)
+
+// drain checks the request against the latest world and writes the override;
+// when the overrides changed in between, it checks again with them.
+func (s *Server) drain(ctx context.Context, req OverrideRequest) (o regions.Override, err error) {
+	for range staleTries {
+		w := s.backend.World()
+		if w == nil {
+			return o, errNoWorld
+		}
+		if o, err = MakeOverride(w, req, time.Now()); err != nil {
+			return o, err
+		}
+		if err = s.backend.PutOverride(ctx, o, w.Revision, req.Replace); !errors.Is(err, ErrStale) {
+			return o, err
+		}
+		s.awaitNewer(ctx, w.Revision)
+	}
+	return o, &Refusal{http.StatusConflict, err.Error() + " (look at the status and try again)"}
+}
+
+func (s *Server) awaitNewer(ctx context.Context, revision int64) {
+	ctx, cancel := context.WithTimeout(ctx, staleWait)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for s.backend.World().Revision <= revision {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func (s *Server) deleteOverride(r *http.Request) (any, error) {
@@ -78,6 +113,22 @@ func (s *Server) postFleet(r *http.Request) (any, error) {
 	s.log.Info("fleet file applied", "n", f.N, "hash", f.Hash, "by", f.By)
 	f.Text, f.Files = "", nil
 	return f, nil
+}
+
+// acceptCluster takes the operator's word that a store which was refused (a
+// new cluster, or one restored from a backup) is to be believed.
+func (s *Server) acceptCluster(r *http.Request) (any, error) {
+	var req ClusterRequest
+	if err := decode(r, &req); err != nil {
+		return nil, err
+	}
+	id, err := strconv.ParseUint(req.ID, 16, 64)
+	if err != nil || id == 0 {
+		return nil, bad("%q is not a cluster id (16 hex digits, as the status shows it)", req.ID)
+	}
+	s.backend.AcceptCluster(id)
+	s.log.Warn("an operator accepts the store's cluster", "cluster", req.ID)
+	return req, nil
 }
 
 func (s *Server) history(r *http.Request) (any, error) {

@@ -141,6 +141,11 @@ type FleetRequest struct {
 	Base  *int64            `json:"base,omitempty"` // the N it was made from; absent: whatever is applied
 }
 
+// ClusterRequest is the body of POST /v1/cluster.
+type ClusterRequest struct {
+	ID string `json:"id"` // 16 hex digits
+}
+
 // Refusal is an error the operator can act on, with the HTTP status it maps
 // to. It is the only body of an unsuccessful request.
 type Refusal struct {

@@ -69,6 +69,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("PUT /v1/overrides", answer(s.putOverride))
 	mux.HandleFunc("DELETE /v1/overrides", answer(s.deleteOverride))
 	mux.HandleFunc("POST /v1/fleet", answer(s.postFleet))
+	mux.HandleFunc("POST /v1/cluster", answer(s.acceptCluster))
 	mux.HandleFunc("GET /v1/fleet/history", answer(s.history))
 	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, maxBody))
 }

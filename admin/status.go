@@ -93,6 +93,10 @@ func notes(s Status, w *regions.World, f Facts) []string {
 		age := time.Duration(f.Store.StateAge * float64(time.Second)).Round(time.Second)
 		add("the store is away (%s); the last state stands and is %s old", f.Store.Reason, age)
 	}
+	if f.Refused != nil {
+		add("the store's state is refused since %s: %s (if that is right: steerdns accept-cluster %016x, at every instance)",
+			f.Refused.At.UTC().Format(time.RFC3339), f.Refused.Reason, f.Refused.Cluster)
+	}
 	if len(s.Brake.Held) > 0 {
 		add("the brake holds %s: votes call it down, but %d of %d regions may leave within the window",
 			strings.Join(s.Brake.Held, ", "), s.Brake.Allowed, len(s.Regions))

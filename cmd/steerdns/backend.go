@@ -2,20 +2,30 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/steerdns/steerdns/admin"
 	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/store"
 )
 
 // backend shows an instance to its admin surface.
 type backend struct{ *instance }
 
+// World is the latest judgement. It decides like the published one, or is
+// about to be published, but knows the newest revision.
 func (b backend) World() *regions.World {
 	b.facts.mu.Lock()
 	defer b.facts.mu.Unlock()
-	return b.facts.world
+	latest := b.state.Current()
+	if b.facts.world == nil || latest.Topology != b.facts.bundle.fleet.topology {
+		return b.facts.world
+	}
+	return latest
 }
 
 func (b backend) Picture() *regions.Picture {
@@ -46,7 +56,16 @@ func (b backend) Facts() admin.Facts {
 			StateAge: f.stateAge(time.Now()).Seconds(),
 		},
 		Fleet: f.fleetStatus(), Geo: f.geoStatus(),
-		ReloadOK: f.reloadOK, ReloadAt: f.reloadAt,
+		Refused: b.state.Refused(), ReloadOK: f.reloadOK, ReloadAt: f.reloadAt,
+	}
+}
+
+// AcceptCluster passes the operator's word on, and hands the refused picture
+// in once more.
+func (b backend) AcceptCluster(id uint64) {
+	b.state.AllowCluster(id)
+	if p := b.Picture(); p != nil {
+		b.state.SetPicture(p)
 	}
 }
 
@@ -79,6 +98,7 @@ func (b backend) History(ctx context.Context) ([]regions.FleetFile, error) {
 		return nil, err
 	}
 	list, err := s.History(ctx)
+	slices.Reverse(list)
 	return list, refusal(err)
 }
 
@@ -87,7 +107,11 @@ func (b backend) PutOverride(ctx context.Context, o regions.Override, basis int6
 	if err != nil {
 		return err
 	}
-	return refusal(s.PutOverride(ctx, o, basis, replace))
+	err = s.PutOverride(ctx, o, basis, replace)
+	if errors.Is(err, store.ErrStale) {
+		return fmt.Errorf("%w: %w", admin.ErrStale, err)
+	}
+	return refusal(err)
 }
 
 func (b backend) DeleteOverride(ctx context.Context, kind regions.OverrideKind, name string) (regions.Override, bool, error) {

@@ -113,7 +113,8 @@ func (g *geographer) compile(ctx context.Context) error {
 			step = done + 0.25
 		}
 	}
-	atlas, err := geo.Compile(ctx, g.data, steering.Classifier(g.fleet.topology), progress)
+	t := g.fleet.topology
+	atlas, err := geo.Compile(ctx, g.data, steering.FencePrefixes(t), steering.Classifier(t), progress)
 	if err != nil {
 		return err
 	}

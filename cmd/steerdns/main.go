@@ -72,7 +72,7 @@ Start here:
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newApply(), newStatus(), newExplain(),
-		newDrain(), newUndrain(), newHistory(), newVersion(), newMan(), newBackend(), newEtcd())
+		newDrain(), newUndrain(), newHistory(), newAcceptCluster(), newVersion(), newMan(), newBackend(), newEtcd())
 	return root
 }
 

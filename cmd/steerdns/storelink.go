@@ -138,7 +138,7 @@ func refusal(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrStale):
+	case errors.Is(err, store.ErrConflict):
 		return &admin.Refusal{Status: http.StatusConflict, Message: err.Error()}
 	}
 	return &admin.Refusal{Status: http.StatusServiceUnavailable, Message: err.Error()}

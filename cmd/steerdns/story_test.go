@@ -73,7 +73,7 @@ func (s *story) cmdFleet(ts *testscript.TestScript, args []string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	atlas, err := geo.Compile(context.Background(), data, steering.Classifier(a.topology), nil)
+	atlas, err := geo.Compile(context.Background(), data, steering.FencePrefixes(a.topology), steering.Classifier(a.topology), nil)
 	if err != nil {
 		return "", err
 	}
