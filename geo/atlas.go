@@ -14,8 +14,8 @@ const maxCells = 1<<16 - 1
 //
 // The leaves of an Atlas are the fewest aligned prefixes that divide the whole
 // address space of a family so that each lies in one cell. IPv4 leaves are
-// 0..32 bits long (longer than 24 only under places), IPv6 leaves 0..64
-// (longer than 56 only under places).
+// 0..32 bits long (longer than 24 only at places and cuts), IPv6 leaves 0..64
+// (longer than 56 only there).
 type Atlas struct {
 	v4 chart[uint32]
 	v6 chart[uint64]
@@ -200,9 +200,10 @@ func (c *chart[K]) probe(first, last K, located []bool) Cell {
 // Cells is the number of cells.
 func (a *Atlas) Cells() int { return len(a.places) }
 
-// Place is a place in the cell, without a prefix: the one that stands for all
-// places whose keys are alike. It is shared; do not change it. nil when there
-// is no such cell.
+// Place is a place in the cell: the one that stands for all places whose keys
+// are alike, so that its key is the cell's. Its prefix is one of them, and not
+// set when it lies outside all cuts. It is shared; do not change it. nil when
+// there is no such cell.
 func (a *Atlas) Place(c Cell) *Place {
 	if int(c) >= len(a.places) {
 		return nil

@@ -22,7 +22,7 @@ func byCountry(dst []byte, p *Place) []byte {
 func alone(dst []byte, _ *Place) []byte { return dst }
 
 func mustCompile(t interface{ Fatal(...any) }, d *Data, classify Classify) *Atlas {
-	a, err := Compile(context.Background(), d, classify, nil)
+	a, err := Compile(context.Background(), d, nil, classify, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,12 +262,12 @@ func TestCompileLimits(t *testing.T) {
 		next += 256
 	}
 	byASN := func(dst []byte, p *Place) []byte { return fmt.Append(dst, p.ASN) }
-	if _, err := Compile(context.Background(), d, byASN, nil); err == nil || !strings.Contains(err.Error(), "65535 kinds") {
+	if _, err := Compile(context.Background(), d, nil, byASN, nil); err == nil || !strings.Contains(err.Error(), "65535 kinds") {
 		t.Errorf("65536 cells: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	calls := 0
-	_, err := Compile(ctx, d, alone, func(done float64) {
+	_, err := Compile(ctx, d, nil, alone, func(done float64) {
 		calls++
 		cancel()
 		if done < 0 || done > 1 {

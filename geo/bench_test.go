@@ -107,7 +107,7 @@ func BenchmarkCompile(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Compile(context.Background(), d, nearest9, nil); err != nil {
+		if _, err := Compile(context.Background(), d, nil, nearest9, nil); err != nil {
 			b.Fatal(err)
 		}
 	}

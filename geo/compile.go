@@ -10,7 +10,8 @@ import (
 
 // Classify appends a key to dst and returns it: places with equal keys rank
 // all regions alike. It must depend on nothing but p's location, codes and AS
-// number (Prefix is not set), and must not keep dst or p.
+// number, and on which of the cuts cover p.Prefix; it must not keep dst or p.
+// Outside all cuts Prefix is not set.
 type Classify func(dst []byte, p *Place) []byte
 
 // blockBits is the depth within a family below which the databases are not
@@ -20,26 +21,32 @@ const blockBits = 8
 // checkEvery is how many segments are compiled between looks at the context.
 const checkEvery = 4096
 
-// Compile divides the address space into cells. A /24 (IPv6: /56) that the
-// databases divide further gets the cell that holds the larger share of it;
-// places are kept exact. progress, which may be nil, is called now and then
-// with the share that is done, 0..1. It fails when ctx is done or when there
-// are more than 65535 cells.
-func Compile(ctx context.Context, d *Data, classify Classify, progress func(done float64)) (*Atlas, error) {
+// Compile divides the address space into cells. Every place that classify
+// sees lies wholly inside or wholly outside each of the prefixes in cuts,
+// which may nest, repeat and be nil; IPv6 ones have at most 64 bits. A /24
+// (IPv6: /56) that the databases divide further gets the cell that holds the
+// larger share of it; places and cuts are kept exact. progress, which may be
+// nil, is called now and then with the share that is done, 0..1. It fails
+// when ctx is done, when a cut is no such prefix, or when there are more
+// than 65535 cells.
+func Compile(ctx context.Context, d *Data, cuts []netip.Prefix, classify Classify, progress func(done float64)) (*Atlas, error) {
+	cut, err := newCuts(cuts)
+	if err != nil {
+		return nil, err
+	}
 	if progress == nil {
 		progress = func(float64) {}
 	}
 	c := &compiler{
 		data: d, classify: classify, progress: progress,
 		byBase: make([]int32, len(d.places)), byCombo: map[combo]Cell{}, byKey: map[string]Cell{},
-		total: d.v4.size() + d.v6.size(),
+		total: d.v4.size() + d.v6.size() + len(cut.v4.start) + len(cut.v6.start),
 	}
 	var atlas Atlas
-	var err error
-	if atlas.v4, err = compileChart(ctx, c, &d.v4); err != nil {
+	if atlas.v4, err = compileChart(ctx, c, &d.v4, &cut.v4); err != nil {
 		return nil, err
 	}
-	if atlas.v6, err = compileChart(ctx, c, &d.v6); err != nil {
+	if atlas.v6, err = compileChart(ctx, c, &d.v6, &cut.v6); err != nil {
 		return nil, err
 	}
 	atlas.places, atlas.located = c.places, c.located
@@ -70,9 +77,9 @@ type compiler struct {
 	done, total int // segments
 }
 
-// cell classifies each distinct combination once.
-func (c *compiler) cell(of combo) (Cell, error) {
-	plain := of.rule == 0 && of.asn == 0
+// cell classifies each distinct combination once; prefix is one that has it.
+func (c *compiler) cell(of combo, prefix netip.Prefix) (Cell, error) {
+	plain := of.rule == 0 && of.asn == 0 && of.cut == 0
 	if plain && c.byBase[of.base] != 0 {
 		return Cell(c.byBase[of.base] - 1), nil
 	}
@@ -81,7 +88,7 @@ func (c *compiler) cell(of combo) (Cell, error) {
 			return cell, nil
 		}
 	}
-	cell, err := c.classified(c.data.place(of, netip.Prefix{}))
+	cell, err := c.classified(c.data.place(of, prefix))
 	if plain {
 		c.byBase[of.base] = int32(cell) + 1
 	} else {
@@ -115,31 +122,35 @@ func (c *compiler) step(ctx context.Context) error {
 }
 
 // compileChart walks the segments of one family in order.
-func compileChart[K word](ctx context.Context, c *compiler, l *layers[K]) (chart[K], error) {
+func compileChart[K word](ctx context.Context, c *compiler, l *layers[K], cut *ranges[K]) (chart[K], error) {
 	var out blocks[K]
 	if err := ctx.Err(); err != nil {
 		return out.chart, err
 	}
-	for s := range l.segments() {
+	for s := range l.segments(cut) {
 		if err := c.step(ctx); err != nil {
 			return out.chart, err
 		}
-		cell, err := c.cell(s.combo)
+		var prefix netip.Prefix
+		if s.cut != 0 {
+			prefix = leafIn(s.first, s.last)
+		}
+		cell, err := c.cell(s.combo, prefix)
 		if err != nil {
 			return out.chart, err
 		}
-		out.add(piece[K]{s.first, s.last, s.rule, uint16(cell)})
+		out.add(piece[K]{s.first, s.last, exact{s.rule, s.cut}, uint16(cell)})
 	}
 	return out.chart, nil
 }
 
-// segments yields all segments in order.
-func (l *layers[K]) segments() func(yield func(segment[K]) bool) {
+// segments yields all segments in order, split where cut changes.
+func (l *layers[K]) segments(cut *ranges[K]) func(yield func(segment[K]) bool) {
 	return func(yield func(segment[K]) bool) {
 		var at K
-		for i, j, k := 0, 0, 0; ; {
-			s := segment[K]{first: at, last: min(l.rules.last(i), l.base.last(j), l.asn.last(k))}
-			s.rule, s.asn = l.rules.value[i], l.asn.value[k]
+		for i, j, k, m := 0, 0, 0, 0; ; {
+			s := segment[K]{first: at, last: min(l.rules.last(i), l.base.last(j), l.asn.last(k), cut.last(m))}
+			s.rule, s.asn, s.cut = l.rules.value[i], l.asn.value[k], cut.value[m]
 			if s.rule == 0 {
 				s.base = l.base.value[j]
 			}
@@ -147,7 +158,7 @@ func (l *layers[K]) segments() func(yield func(segment[K]) bool) {
 				return
 			}
 			at = s.last + 1
-			i, j, k = l.rules.next(i, at), l.base.next(j, at), l.asn.next(k, at)
+			i, j, k, m = l.rules.next(i, at), l.base.next(j, at), l.asn.next(k, at), cut.next(m, at)
 		}
 	}
 }
@@ -163,8 +174,13 @@ func (r *ranges[K]) next(i int, at K) int {
 // piece is a segment with its cell.
 type piece[K word] struct {
 	first, last K
-	rule        uint32
+	exact       exact
 	cell        uint16
+}
+
+// exact is what a divided block keeps apart.
+type exact struct {
+	rule, cut uint32
 }
 
 // blocks puts pieces, in order, into a chart, and settles the blocks that are
@@ -172,12 +188,12 @@ type piece[K word] struct {
 type blocks[K word] struct {
 	chart   chart[K]
 	divided []piece[K] // of the current block
-	share   map[ruleCell]uint64
+	share   map[exactCell]uint64
 }
 
-type ruleCell struct {
-	rule uint32
-	cell uint16
+type exactCell struct {
+	exact exact
+	cell  uint16
 }
 
 // add splits a piece where it enters and leaves divided blocks.
@@ -207,24 +223,25 @@ func (b *blocks[K]) add(p piece[K]) {
 }
 
 // settle gives each piece of a divided block the cell that holds the larger
-// share of what falls under the same rule, the lower address winning a tie.
+// share of what falls under the same rule and cut, the lower address winning
+// a tie.
 func (b *blocks[K]) settle() {
 	if b.share == nil {
-		b.share = map[ruleCell]uint64{}
+		b.share = map[exactCell]uint64{}
 	}
 	clear(b.share)
 	for _, p := range b.divided {
-		b.share[ruleCell{p.rule, p.cell}] += uint64(p.last-p.first) + 1
+		b.share[exactCell{p.exact, p.cell}] += uint64(p.last-p.first) + 1
 	}
-	winner := map[uint32]uint16{}
+	winner := map[exact]uint16{}
 	for _, p := range b.divided {
-		best, ok := winner[p.rule]
-		if !ok || b.share[ruleCell{p.rule, p.cell}] > b.share[ruleCell{p.rule, best}] {
-			winner[p.rule] = p.cell
+		best, ok := winner[p.exact]
+		if !ok || b.share[exactCell{p.exact, p.cell}] > b.share[exactCell{p.exact, best}] {
+			winner[p.exact] = p.cell
 		}
 	}
 	for _, p := range b.divided {
-		b.chart.begin(p.first, winner[p.rule])
+		b.chart.begin(p.first, winner[p.exact])
 	}
 	b.divided = b.divided[:0]
 }

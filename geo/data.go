@@ -172,9 +172,9 @@ func (d *Data) Locate(addr netip.Addr) Place {
 	return Place{Source: "none"}
 }
 
-// combo is what the layers say of an address.
+// combo is what the layers say of an address, and for cells the cuts.
 type combo struct {
-	rule, base, asn uint32
+	rule, base, asn, cut uint32
 }
 
 // segment is a run of addresses of which the layers say the same.

@@ -29,7 +29,7 @@ func openAnything(raw []byte) bool {
 		} else {
 			d = assemble(&database{v4: nothing[uint32](), v6: nothing[uint64](), places: []Place{{}}}, nil, db, nil)
 		}
-		a, err := Compile(context.Background(), d, byCountry, nil)
+		a, err := Compile(context.Background(), d, nil, byCountry, nil)
 		if err != nil {
 			continue
 		}

@@ -1,7 +1,6 @@
 package geo
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -62,9 +61,7 @@ func normalizeRules(rules []PlaceRule) ([]PlaceRule, error) {
 		}
 		out = append(out, n)
 	}
-	slices.SortFunc(out, func(a, b PlaceRule) int {
-		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), a.Prefix.Bits()-b.Prefix.Bits())
-	})
+	slices.SortFunc(out, func(a, b PlaceRule) int { return comparePrefixes(a.Prefix, b.Prefix) })
 	for i := 1; i < len(out); i++ {
 		if out[i].Prefix == out[i-1].Prefix {
 			problems = append(problems, fmt.Errorf("places: %v: is there twice; keep one", out[i].Prefix))
@@ -73,7 +70,7 @@ func normalizeRules(rules []PlaceRule) ([]PlaceRule, error) {
 	return out, errors.Join(problems...)
 }
 
-// nested is a prefix of a rule, as numbers.
+// nested is a prefix, as numbers.
 type nested[K word] struct {
 	first, last K
 	value       uint32
@@ -108,14 +105,24 @@ func flatten[K word](prefixes []nested[K]) ranges[K] {
 // flattenRules gives the ranges of normalized rules for both families; value
 // i+1 stands for rule i.
 func flattenRules(rules []PlaceRule) (ranges[uint32], ranges[uint64]) {
+	prefixes := make([]netip.Prefix, len(rules))
+	for i := range rules {
+		prefixes[i] = rules[i].Prefix
+	}
+	return flattenPrefixes(prefixes)
+}
+
+// flattenPrefixes does so for sorted prefixes without host bits, IPv6 up to
+// /64; value i+1 stands for prefix i.
+func flattenPrefixes(prefixes []netip.Prefix) (ranges[uint32], ranges[uint64]) {
 	var v4 []nested[uint32]
 	var v6 []nested[uint64]
-	for i, r := range rules {
+	for i, p := range prefixes {
 		value := uint32(i + 1)
-		if a := r.Prefix.Addr(); a.Is4() {
-			v4 = append(v4, nested[uint32]{word4(a), word4(a) | hostMask[uint32](r.Prefix.Bits()), value})
+		if a := p.Addr(); a.Is4() {
+			v4 = append(v4, nested[uint32]{word4(a), word4(a) | hostMask[uint32](p.Bits()), value})
 		} else {
-			v6 = append(v6, nested[uint64]{word6(a), word6(a) | hostMask[uint64](r.Prefix.Bits()), value})
+			v6 = append(v6, nested[uint64]{word6(a), word6(a) | hostMask[uint64](p.Bits()), value})
 		}
 	}
 	return flatten(v4), flatten(v6)
