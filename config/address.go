@@ -38,7 +38,12 @@ func parseAddr(s string) (netip.Addr, flaw) {
 	return a, flaw{}
 }
 
-// parsePrefix reads a prefix without host bits; an address stands for itself.
+// maxPrefix6 is how far IPv6 clients are told apart: a subnet has a /64
+// (RFC 4291, section 2.5.4).
+const maxPrefix6 = 64
+
+// parsePrefix reads a prefix without host bits, IPv6 up to maxPrefix6; an IPv4
+// address stands for itself.
 func parsePrefix(s string) (netip.Prefix, flaw) {
 	host, length, slash := strings.Cut(s, "/")
 	a, f := parseAddr(host)
@@ -49,14 +54,21 @@ func parsePrefix(s string) (netip.Prefix, flaw) {
 	if f != (flaw{}) {
 		return netip.Prefix{}, flaw{"bad prefix " + quote(s) + ": " + f.message, f.fix}
 	}
-	if !slash {
-		return netip.PrefixFrom(a, a.BitLen()), flaw{}
+	most := a.BitLen()
+	if a.Is6() {
+		most = maxPrefix6
 	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, flaw{"bad prefix length " + quote(length), "write 0 to " + strconv.Itoa(a.BitLen())}
+	p, err := netip.PrefixFrom(a, a.BitLen()), error(nil)
+	if slash {
+		p, err = netip.ParsePrefix(s)
 	}
-	if p != p.Masked() {
+	switch {
+	case err != nil:
+		return p, flaw{"bad prefix length " + quote(length), "write 0 to " + strconv.Itoa(most)}
+	case p.Bits() > most:
+		wide := netip.PrefixFrom(a, most).Masked().String()
+		return p, flaw{"prefix " + s + " is longer than /64", "write " + wide + "; IPv6 clients are told apart by their /64 at most"}
+	case p != p.Masked():
 		return p, flaw{"prefix " + s + " has bits set after its length", "write " + p.Masked().String()}
 	}
 	return p, flaw{}

@@ -9,7 +9,9 @@ import (
 )
 
 // ExampleFleet is the fleet file that `steerdns serve` runs without
-// --config: one region, one zone, one service. It parses cleanly.
+// --config: one region, one zone, one service. It parses cleanly, and its
+// endpoints are up as long as DefaultInstance listens: the check connects to
+// the port of its DNS server.
 const ExampleFleet = `# The built-in example: one region, one zone, one steered name.
 zones:
   - name: gslb.example.com
@@ -21,10 +23,10 @@ zones:
 regions:
   - {name: local, latitude: 52.52, longitude: 13.40, country: DE}
 checks:
-  - {name: web, type: http, port: 8080, path: /healthz}
+  - {name: self, type: tcp, port: 5300} # steerdns answers DNS over TCP there
 services:
   - name: www.gslb.example.com
-    check: web
+    check: self
     endpoints:
       local:
         - {address: 192.0.2.1, probe: 127.0.0.1}
@@ -32,7 +34,7 @@ services:
         - {address: "2001:db8::1", probe: 127.0.0.1}
 places:
   127.0.0.0/8: local
-  "::1/128": local
+  "::/64": local
 `
 
 // DefaultInstance is what `steerdns serve` runs without --config: instance

@@ -17,7 +17,8 @@
 //	share      50% or 0.5
 //	distance   500km, -200km
 //	address    IPv4 or IPv6 unicast; never IPv4-mapped, never with a zone
-//	prefix     192.0.2.0/24, without host bits; an address is its own prefix
+//	prefix     192.0.2.0/24, without host bits; an IPv4 address is its own
+//	           prefix, and IPv6 has /64 at most
 //	domain     letters, digits, "-", "_" and "."; the final dot may be left
 //	           out; no escapes, no wildcards, other scripts as xn-- labels
 //	name       of a region, check or instance: lower-case letters, digits,

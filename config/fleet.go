@@ -182,14 +182,14 @@ type Fence struct {
 	Countries  []string       // `countries`: two upper-case letters each
 	Continents []string       // `continents`: AF AN AS EU NA OC SA
 	ASNs       []uint32       // `asns`
-	Prefixes   []netip.Prefix // `prefixes`
+	Prefixes   []netip.Prefix // `prefixes`; IPv6 up to /64
 }
 
 // Place says where the clients of a prefix are, whatever the databases say:
 // as if in a region, or at coordinates and in a country of their own.
 type Place struct {
 	Pos       Pos
-	Prefix    netip.Prefix // the key; masked
+	Prefix    netip.Prefix // the key; masked, IPv6 up to /64
 	Region    string       // the name of one of Fleet.Regions, or "" when the rest holds
 	Located   bool         // Latitude and Longitude hold
 	Latitude  float64      // `latitude`

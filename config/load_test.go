@@ -17,6 +17,9 @@ func TestExampleFleetConstant(t *testing.T) {
 	if len(f.Regions) != 1 || f.Regions[0].Name != DefaultInstance().Region || f.Services[0].Name != "www.gslb.example.com." {
 		t.Errorf("%+v", f)
 	}
+	if c := f.Checks[0]; c.Type != CheckTCP || uint16(c.Port) != DefaultInstance().DNS.Listen[0].Port() {
+		t.Errorf("the check %+v does not reach the built-in instance itself", c)
+	}
 }
 
 // What cannot be read is a Problems like any other, and names the file once.

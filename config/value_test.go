@@ -92,8 +92,8 @@ func TestNearest(t *testing.T) {
 // may lead to one.
 func TestAliasesWithoutCircle(t *testing.T) {
 	text := strings.Replace(ExampleFleet, "services:", `services:
-  - {name: a.gslb.example.com, check: web, endpoints: {local: [{cname: www.gslb.example.com}]}}
-  - {name: b.gslb.example.com, check: web, endpoints: {local: [{cname: a.gslb.example.com}, {cname: www.gslb.example.com}]}}`, 1)
+  - {name: a.gslb.example.com, check: self, endpoints: {local: [{cname: www.gslb.example.com}]}}
+  - {name: b.gslb.example.com, check: self, endpoints: {local: [{cname: a.gslb.example.com}, {cname: www.gslb.example.com}]}}`, 1)
 	if _, problems := ParseFleet("f", []byte(text), nil); problems != nil {
 		t.Error(problems)
 	}
