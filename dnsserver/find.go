@@ -51,10 +51,10 @@ func (v *View) find(q *wire.Query, client netip.Addr) hit {
 
 // clientCell is where a client is, as far as an answer may depend on it.
 type clientCell struct {
-	cell    geo.Cell
-	variant uint8
-	bits    uint8 // of the prefix for which cell holds, in the option's family
-	per     uint8 // bits of the prefix for which variant holds, in the option's family
+	cell geo.Cell
+	addr netip.Addr // its variant counts where the cell's clients get different answers
+	bits uint8      // of the prefix for which cell holds, in the option's family
+	per  uint8      // bits of the prefix for which the variant holds, in the option's family
 }
 
 // locate finds the client by its Client Subnet option, or by its own address
@@ -62,9 +62,9 @@ type clientCell struct {
 func (v *View) locate(ecs *wire.ECS, client netip.Addr) clientCell {
 	if !ecs.Present || ecs.Source == 0 {
 		cell, _ := v.atlas.Locate(client)
-		return clientCell{cell: cell, variant: steering.VariantOf(client)}
+		return clientCell{cell: cell, addr: client}
 	}
-	c := clientCell{variant: steering.VariantOf(ecs.Addr), per: steering.VariantBits6}
+	c := clientCell{addr: ecs.Addr, per: steering.VariantBits6}
 	c.cell, c.bits = v.atlas.LocatePrefix(ecs.Prefix())
 	if ecs.Family == 1 {
 		c.per = steering.VariantBits4
@@ -84,8 +84,11 @@ func (v *View) steer(s start, ecs *wire.ECS, client netip.Addr) (*compiled, uint
 	if r == nil {
 		return nil, 0
 	}
-	c := r.pick(at.variant)
-	return c, at.scope(c, r.variants != nil, ecs)
+	if r.variants == nil {
+		return r.one, at.scope(r.one, false, ecs)
+	}
+	c := r.variants[steering.VariantOf(at.addr)%steering.Variants]
+	return c, at.scope(c, true, ecs)
 }
 
 func (at clientCell) scope(c *compiled, varies bool, ecs *wire.ECS) uint8 {
@@ -105,7 +108,7 @@ func (v *View) once(s start, q *wire.Query, client netip.Addr) (*compiled, uint8
 	at := v.locate(&q.EDNS.ECS, client)
 	owner := bytes.Clone(q.Name())
 	c, err := compile(s.qtype, [][]byte{owner}, func(owner []byte) *plan {
-		return v.rows.plan(owner, s, v.atlas.Place(at.cell), at.variant)
+		return v.rows.plan(owner, s, v.atlas.Place(at.cell), steering.VariantOf(at.addr))
 	})
 	if err != nil {
 		return servFail, 0

@@ -69,7 +69,7 @@ func anyQuery(t *rapid.T) ([]byte, Transport) {
 		name = rapid.SampledFrom([]string{"example.com.", ".", "com.", "example.org."}).Draw(t, "apex")
 	}
 	if rapid.Bool().Draw(t, "deeper") {
-		name = rapid.StringMatching(`[a-z0-9]{1,63}`).Draw(t, "label") + "." + name
+		name = rapid.StringMatching(`[a-z0-9]{1,63}`).Draw(t, "label") + "." + strings.TrimPrefix(name, ".")
 	}
 	m := new(dns.Msg)
 	m.Id = rapid.Uint16().Draw(t, "id")
@@ -245,6 +245,30 @@ func TestStaticAnswersOutliveAWorld(t *testing.T) {
 	}
 	if got := v1.Epoch(); got != "conf-1-012345" {
 		t.Errorf("epoch %q", got)
+	}
+}
+
+// TestNewViewIsWarm: the answers that were asked for in the last epoch are
+// there, from the new world, before the first query.
+func TestNewViewIsWarm(t *testing.T) {
+	zs := testZones(t, zoneText, steered)
+	r := NewResponder(Options{})
+	v := compileView(testWorld(nil), zs, fakeAtlas{}, nil)
+	r.Publish(v)
+	pkt, tr := query(t, "www.example.com A +subnet=81.2.3.0/24")
+	r.Respond(nil, pkt, london, tr, r.NewCounters(false))
+	w := testWorld(func(w *regions.World) { editWorld(t, w, []string{"down", "eu-west"}) })
+	next := compileView(w, zs, fakeAtlas{}, v)
+	n := 0
+	next.rows.used(func(s start, cell geo.Cell) bool {
+		n++
+		if cell != 0 || s.qtype != dns.TypeA || strings.Contains(fmt.Sprint(next.rows.row(s, cell).variants[0].body), "203 0 113") {
+			t.Errorf("%v in cell %d", s.res.Node, cell)
+		}
+		return true
+	})
+	if n != 1 || len(next.rows.answers) == 0 {
+		t.Errorf("%d rows, %d answers", n, len(next.rows.answers))
 	}
 }
 

@@ -48,13 +48,6 @@ type row struct {
 
 type answerList [steering.Variants]*compiled
 
-func (r *row) pick(variant uint8) *compiled {
-	if r.variants == nil {
-		return r.one
-	}
-	return r.variants[variant%steering.Variants]
-}
-
 // answerKey names an answer by what was decided for a start.
 type answerKey struct {
 	node     uint32

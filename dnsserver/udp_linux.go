@@ -225,6 +225,7 @@ type packets struct {
 	queries  [batch][maxPacket + cacheLine]byte
 	replies  [batch][maxPacket + cacheLine]byte
 	wildcard bool
+	full     bool // the last batch was: more packets are waiting
 }
 
 func newPackets(wildcard bool) *packets {
@@ -249,16 +250,22 @@ func newPackets(wildcard bool) *packets {
 }
 
 // receive reads up to batch packets and waits for the first one up to
-// wakeEvery. While packets are there it does not tell Go's scheduler of the
-// system call; it must for one that may block, because a thread that blocks
-// unannounced would hold up the garbage collector.
+// wakeEvery. After a full batch more packets are surely there, and Go's
+// scheduler is not told of a system call that does not block. It must be told
+// of one that may: a thread that blocks unannounced would hold up the garbage
+// collector.
 func (p *packets) receive(fd int) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.in[0])), batch,
-		unix.MSG_DONTWAIT, 0, 0)
+	var n uintptr
+	errno := unix.EAGAIN
+	if p.full {
+		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.in[0])), batch,
+			unix.MSG_DONTWAIT, 0, 0)
+	}
 	if errno == unix.EAGAIN {
 		n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.in[0])), batch,
 			unix.MSG_WAITFORONE, 0, 0)
 	}
+	p.full = errno == 0 && n == batch
 	return int(n), errno
 }
 

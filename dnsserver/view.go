@@ -33,7 +33,8 @@ type View struct {
 }
 
 // Compile makes the View of a world. Answers that depend on the zones only
-// are taken over from prev when it has the same zones; prev may be nil.
+// are taken over from prev when it has the same zones, and the steered answers
+// that prev was asked for are made ahead, for 50 ms at most; prev may be nil.
 // Without an atlas every client is nowhere known. A nil world answers like
 // one that is not ready. The arguments must not change any more.
 func Compile(w *regions.World, zs *zone.Set, atlas *geo.Atlas, prev *View) *View {
@@ -48,10 +49,13 @@ func compileView(w *regions.World, zs *zone.Set, atlas locator, prev *View) *Vie
 		w = &regions.World{}
 	}
 	v := &View{epoch: epochOf(w, atlas), world: w, zones: zs, atlas: atlas, rows: newRows(w, zs, atlas)}
-	if prev != nil && prev.zones == zs {
-		v.statics = prev.statics
-	} else {
+	if prev == nil || prev.zones != zs {
 		v.statics = newStatics(zs)
+		return v
+	}
+	v.statics = prev.statics
+	if prev.atlas.Cells() == atlas.Cells() && prev.atlas.Digest() == atlas.Digest() {
+		v.rows.warm(prev.rows)
 	}
 	return v
 }
