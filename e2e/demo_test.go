@@ -86,6 +86,9 @@ func (d *demo) close() error {
 			err = errors.Join(err, gone)
 		}
 	}
+	if d.Dir != "" { // a demo that is killed leaves it
+		err = errors.Join(err, os.RemoveAll(d.Dir))
+	}
 	return errors.Join(err, os.RemoveAll(d.dir))
 }
 
