@@ -35,13 +35,13 @@ func (v *View) find(q *wire.Query, client netip.Addr) hit {
 	case zone.Steered:
 		steered = true
 	case zone.NoData, zone.NameError:
-		h.c = v.statics.negative(s)
+		h.c = v.statics.negative(&s)
 	case zone.Redirect: // the names below a DNAME are without bound: nothing is kept
 	default:
-		h.c, steered = v.statics.answer(s)
+		h.c, steered = v.statics.answer(&s)
 	}
 	if steered {
-		h.c, h.scope = v.steer(s, &q.EDNS.ECS, client)
+		h.c, h.scope = v.steer(&s, &q.EDNS.ECS, client)
 	}
 	if h.c == nil {
 		h.c, h.scope = v.once(s, q, client)
@@ -78,7 +78,7 @@ func (v *View) locate(ecs *wire.ECS, client netip.Addr) clientCell {
 // (RFC 7871 7.2.1): the cell's prefix, or the variant's where the cell's
 // clients get different answers; never longer than SOURCE. A negative answer
 // has scope 0 (RFC 7871 7.4).
-func (v *View) steer(s start, ecs *wire.ECS, client netip.Addr) (*compiled, uint8) {
+func (v *View) steer(s *start, ecs *wire.ECS, client netip.Addr) (*compiled, uint8) {
 	at := v.locate(ecs, client)
 	r := v.rows.row(s, at.cell)
 	if r == nil {

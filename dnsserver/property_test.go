@@ -262,7 +262,7 @@ func TestNewViewIsWarm(t *testing.T) {
 	n := 0
 	next.rows.used(func(s start, cell geo.Cell) bool {
 		n++
-		if cell != 0 || s.qtype != dns.TypeA || strings.Contains(fmt.Sprint(next.rows.row(s, cell).variants[0].body), "203 0 113") {
+		if cell != 0 || s.qtype != dns.TypeA || strings.Contains(fmt.Sprint(next.rows.row(&s, cell).variants[0].body), "203 0 113") {
 			t.Errorf("%v in cell %d", s.res.Node, cell)
 		}
 		return true

@@ -55,7 +55,7 @@ func (n *nodeAnswers) find(qtype uint16) (*compiled, bool) {
 
 // answer returns the answer for s, compiling it on first use. steered means
 // that it ends at a service. Neither means that it is not kept: ask plan.
-func (t *statics) answer(s start) (c *compiled, steered bool) {
+func (t *statics) answer(s *start) (c *compiled, steered bool) {
 	key := s.qtype
 	if s.res.Outcome == zone.Delegation {
 		key = anyType
@@ -67,7 +67,7 @@ func (t *statics) answer(s start) (c *compiled, steered bool) {
 	if s.res.Outcome == zone.Alias && typeIndex(s.qtype) == otherType {
 		return nil, false // the types of an alias are without bound
 	}
-	return t.make(s, key, slot)
+	return t.make(*s, key, slot)
 }
 
 func (t *statics) make(s start, key uint16, slot *atomic.Pointer[nodeAnswers]) (*compiled, bool) {
@@ -106,7 +106,7 @@ func (t *statics) compile(s start) (c *compiled, steered bool, err error) {
 
 // negative returns the zone's answer for names that do not exist, or types
 // that names do not have: the same octets for all of them.
-func (t *statics) negative(s start) *compiled {
+func (t *statics) negative(s *start) *compiled {
 	slots := t.noDat
 	if s.res.Outcome == zone.NameError {
 		slots = t.noNam
@@ -115,6 +115,10 @@ func (t *statics) negative(s start) *compiled {
 	if c := slot.Load(); c != nil {
 		return c
 	}
+	return t.makeNegative(*s, slot)
+}
+
+func (t *statics) makeNegative(s start, slot *atomic.Pointer[compiled]) *compiled {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c, _, err := t.compile(s)

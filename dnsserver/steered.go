@@ -80,7 +80,7 @@ func (n *nodeTables) find(qtype uint16) *table {
 
 // row returns the row for s and cell, computing it on first use; nil when
 // the answers cannot be kept.
-func (r *rows) row(s start, cell geo.Cell) *row {
+func (r *rows) row(s *start, cell geo.Cell) *row {
 	id := s.res.Node.ID
 	if pg := r.pages[id/pageSize].Load(); pg != nil {
 		if t := pg[id%pageSize].Load().find(s.qtype); t != nil {
@@ -89,7 +89,7 @@ func (r *rows) row(s start, cell geo.Cell) *row {
 			}
 		}
 	}
-	return r.compute(s, cell)
+	return r.compute(*s, cell)
 }
 
 func (r *rows) compute(s start, cell geo.Cell) *row {

@@ -16,7 +16,7 @@ const warmFor = 50 * time.Millisecond
 func (r *rows) warm(old *rows) {
 	until := time.Now().Add(warmFor)
 	old.used(func(s start, cell geo.Cell) bool {
-		r.row(s, cell)
+		r.row(&s, cell)
 		return time.Now().Before(until)
 	})
 }
