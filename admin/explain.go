@@ -101,7 +101,7 @@ func explainFamily(w *regions.World, svc int, fam steering.Family, c client, x E
 		e := service.Endpoints[cand.Endpoint]
 		out.Candidates = append(out.Candidates, ExplainedCandidate{
 			Address: address(e), Region: w.Topology.Regions[cand.Region].Name, Kept: cand.Kept,
-			Rank: cand.Rank, DistanceKm: cand.DistanceKm, State: w.Endpoints[svc][cand.Endpoint].State,
+			Rank: cand.Rank, DistanceKm: steering.DistanceKm(&w.Topology.Regions[cand.Region], &x.Place), State: w.Endpoints[svc][cand.Endpoint].State,
 			Stage: cand.Stage, Reason: cand.Reason,
 		})
 	}

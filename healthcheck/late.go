@@ -9,6 +9,10 @@ type lateAlarm struct {
 	warned time.Time
 }
 
+// lateOnBusyMachine is how many late starts are worth a word when there is
+// room in flight: a few are what any busy machine does.
+const lateOnBusyMachine = 100
+
 // check looks whether starts were late since the last time, if any started.
 func (a *lateAlarm) check(r *Runner, started int) {
 	if started == 0 {
@@ -17,11 +21,14 @@ func (a *lateAlarm) check(r *Runner, started int) {
 	r.mu.Lock()
 	late, inFlight := r.lateStarts, r.inFlight
 	r.mu.Unlock()
-	now := time.Now()
-	if late == a.seen || !a.warned.IsZero() && now.Sub(a.warned) < time.Minute {
+	now, full := time.Now(), inFlight >= r.maxInFlight
+	if late == a.seen || !full && late-a.seen < lateOnBusyMachine || !a.warned.IsZero() && now.Sub(a.warned) < time.Minute {
 		return
 	}
-	r.log.Warn("probes start late (allow more probes in flight, or lengthen intervals)",
-		"late", late-a.seen, "in_flight", inFlight, "max_in_flight", r.maxInFlight)
+	why := "the machine is too busy for the schedule"
+	if full {
+		why = "too many probes are under way: lengthen intervals or shorten timeouts"
+	}
+	r.log.Warn("probes start late", "why", why, "late", late-a.seen, "in_flight", inFlight, "max_in_flight", r.maxInFlight)
 	a.seen, a.warned = late, now
 }

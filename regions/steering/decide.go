@@ -96,7 +96,7 @@ func newDeliberation(w *regions.World, service int, fam Family, p *geo.Place, va
 		e := &d.entries[i]
 		e.endpoint, e.verdict = &d.svc.Endpoints[i], &w.Endpoints[service][i]
 		region := e.endpoint.Region
-		e.Candidate = Candidate{Endpoint: i, Region: region, Rank: ranks[region], DistanceKm: distanceKm(&w.Topology.Regions[region], p)}
+		e.Candidate = Candidate{Endpoint: i, Region: region, Rank: ranks[region], DistanceKm: DistanceKm(&w.Topology.Regions[region], p)}
 		d.admit(e)
 	}
 	return d

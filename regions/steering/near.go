@@ -13,9 +13,9 @@ import (
 // wide.
 const bucketKm = 100
 
-// distanceKm is how far a region seems from a place, after its bias and at
+// DistanceKm is how far a region seems from a place, after its bias and at
 // least 0; -1 when the place is not located.
-func distanceKm(r *regions.Region, p *geo.Place) float64 {
+func DistanceKm(r *regions.Region, p *geo.Place) float64 {
 	if !p.Located {
 		return -1
 	}
@@ -24,7 +24,7 @@ func distanceKm(r *regions.Region, p *geo.Place) float64 {
 
 // bucketOf is a region's step of nearness, below 0 for nowhere.
 func bucketOf(r *regions.Region, p *geo.Place) int32 {
-	km := distanceKm(r, p)
+	km := DistanceKm(r, p)
 	if km < 0 {
 		return -1
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -29,7 +30,8 @@ type EmbeddedOptions struct {
 // speaks plain HTTP and checks no passwords: keep it on loopback or a unix
 // socket.
 type Embedded struct {
-	opt EmbeddedOptions
+	opt     EmbeddedOptions
+	closing atomic.Bool // etcd is being stopped
 }
 
 // Bounds of the embedded server.
@@ -100,7 +102,7 @@ func (e *Embedded) Run(ctx context.Context, ready func(endpoint string)) error {
 	if err != nil {
 		return fmt.Errorf("embedded etcd in %s, listening on %s: %w", e.opt.Dir, e.opt.ListenClient, err)
 	}
-	defer stop(server)
+	defer e.stop(server)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -123,7 +125,8 @@ func (e *Embedded) Run(ctx context.Context, ready func(endpoint string)) error {
 
 // stop ends the server first, which ends all watches: a graceful end of the
 // listeners would wait for them in vain.
-func stop(server *embed.Etcd) {
+func (e *Embedded) stop(server *embed.Etcd) {
+	e.closing.Store(true)
 	server.Server.Stop()
 	server.Close()
 }
@@ -162,7 +165,7 @@ func (e *Embedded) config() (*embed.Config, error) {
 	conf.TickMs, conf.ElectionMs = embeddedTick, embeddedElection
 	conf.QuotaBackendBytes = embeddedQuota
 	conf.AutoCompactionMode, conf.AutoCompactionRetention = embed.CompactorModeRevision, embeddedKeep
-	conf.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZap(e.opt.Log))
+	conf.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZap(e.opt.Log, &e.closing))
 	return conf, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,7 +149,7 @@ func TestReporterTellsWhatMatters(t *testing.T) {
 func TestZapBridge(t *testing.T) {
 	var log lines
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	z := newZap(logger).With()
+	z := newZap(logger, new(atomic.Bool)).With()
 	z.Info("chatter")
 	z.Warn("slow disk")
 	z.Warn(expected[0] + " and so on")

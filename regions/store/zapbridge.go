@@ -4,18 +4,23 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// newZap is a logger for etcd.
-func newZap(log *slog.Logger) *zap.Logger { return zap.New(&zapBridge{log: log}) }
+// newZap is a logger for etcd. Once closing is set, what etcd complains of is
+// its own end and nobody's matter.
+func newZap(log *slog.Logger, closing *atomic.Bool) *zap.Logger {
+	return zap.New(&zapBridge{log: log, closing: closing})
+}
 
 // zapBridge gives etcd's warnings and errors to slog and drops the rest.
 type zapBridge struct {
-	log    *slog.Logger
-	fields []zapcore.Field
+	log     *slog.Logger
+	closing *atomic.Bool
+	fields  []zapcore.Field
 }
 
 // expected are warnings about what was chosen on purpose.
@@ -25,11 +30,13 @@ var expected = []string{
 }
 
 // Enabled is part of zapcore.Core.
-func (b *zapBridge) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
+func (b *zapBridge) Enabled(l zapcore.Level) bool {
+	return l >= zapcore.WarnLevel && !b.closing.Load()
+}
 
 // With is part of zapcore.Core.
 func (b *zapBridge) With(fields []zapcore.Field) zapcore.Core {
-	return &zapBridge{log: b.log, fields: append(b.fields[:len(b.fields):len(b.fields)], fields...)}
+	return &zapBridge{log: b.log, closing: b.closing, fields: append(b.fields[:len(b.fields):len(b.fields)], fields...)}
 }
 
 // Check is part of zapcore.Core.
