@@ -220,6 +220,7 @@ func TestDrain(t *testing.T) {
 		{"no reason", OverrideRequest{Kind: "region", Name: "east", Reason: " "}, "say why"},
 		{"no owner", OverrideRequest{Kind: "region", Name: "east", Owner: " "}, "say who"},
 		{"no end", OverrideRequest{Kind: "region", Name: "east", For: "always"}, "must end by itself"},
+		{"too many days", OverrideRequest{Kind: "region", Name: "east", For: "91d"}, "must end by itself"},
 		{"too long", OverrideRequest{Kind: "region", Name: "east", For: "100000h"}, "must end by itself"},
 		{"unknown", OverrideRequest{Kind: "region", Name: "north"}, `no region "north" (it has: east, west)`},
 		{"odd kind", OverrideRequest{Kind: "planet", Name: "x"}, "not a kind"},

@@ -37,7 +37,7 @@ var (
 	descFlag      = desc("verdicts_flagged", "Endpoints whose verdict is qualified: drained, held, frozen, demoted or suspect.", "flag")
 	descHeld      = desc("brake_held_regions", "Regions that votes call down and the brake keeps in answers.")
 	descOverride  = desc("override_expires_timestamp_seconds", "When an override in force ends.", "kind", "name", "owner")
-	descVotes     = desc("votes", "Votes in the store by instance and state.", "instance", "state")
+	descVotes     = desc("votes", "Votes in the store by the instance that cast them, and state.", "voter", "state")
 	descInstances = desc("instances", "Instances that the store knows, by region.", "region")
 	descRejected  = desc("store_rejected_values", "Values in the store that were refused.")
 )

@@ -127,7 +127,7 @@ type OverrideRequest struct {
 	Name    string               `json:"name"`
 	Owner   string               `json:"owner"`
 	Reason  string               `json:"reason"`
-	For     string               `json:"for"`               // a Go duration, such as "30m"
+	For     string               `json:"for"`               // such as "30m" or "2d"
 	Force   bool                 `json:"force,omitempty"`   // waive the precondition that a region stays
 	Replace bool                 `json:"replace,omitempty"` // take over an override in force
 }

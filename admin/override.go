@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,10 +28,10 @@ func MakeOverride(w *regions.World, r OverrideRequest, now time.Time) (regions.O
 		Kind: r.Kind, Name: canonicalName(r.Kind, r.Name), Owner: strings.TrimSpace(r.Owner),
 		Reason: strings.TrimSpace(r.Reason), Created: now.UTC().Truncate(time.Millisecond), Forced: r.Force,
 	}
-	length, err := time.ParseDuration(r.For)
+	length, err := parseLength(r.For)
 	switch {
 	case err != nil || length < minOverride || length > maxOverride:
-		return o, bad("an override must end by itself: give --for a length from %s to %s, such as 30m (got %q)", minOverride, maxOverride, r.For)
+		return o, bad("an override must end by itself: give --for a length from 1s to 90d, such as 30m or 2d (got %q)", r.For)
 	case o.Reason == "" || len(o.Reason) > maxWhy:
 		return o, bad("say why: --reason with 1 to %d bytes; everybody who looks at the status will read it", maxWhy)
 	case o.Owner == "" || len(o.Owner) > maxOwner:
@@ -44,6 +45,15 @@ func MakeOverride(w *regions.World, r OverrideRequest, now time.Time) (regions.O
 		return o, nil
 	}
 	return o, precondition(w, o)
+}
+
+// parseLength reads a Go duration, or a whole number of days such as "2d".
+func parseLength(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(s)
 }
 
 func bad(format string, args ...any) error {

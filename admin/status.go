@@ -114,7 +114,7 @@ func notes(s Status, w *regions.World, f Facts) []string {
 		add("%d endpoints are frozen: too few vantages vote, the last verdict stands", frozen)
 	}
 	for _, in := range s.Instances {
-		if in.Geo != f.Geo.Digest && in.Geo != "" {
+		if in.Geo != f.Geo.Digest && in.Geo != "" && f.Geo.Digest != "" {
 			add("instance %s uses other geography data (%s here, %s there): near the borders its answers may differ", in.Name, f.Geo.Digest, in.Geo)
 		}
 	}

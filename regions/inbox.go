@@ -90,8 +90,9 @@ func (s *State) SetStoreConnected(up bool) { s.inbox.put(func(n *news) { n.conne
 
 // SetPicture gives what the store says; p must not change afterwards. A
 // picture of another cluster, or of a lower revision than one given before,
-// is refused: the last world stands, and Refused tells why.
-func (s *State) SetPicture(p *Picture) {
+// is refused: the last world stands, and Refused tells why. It returns whether
+// the picture is believed.
+func (s *State) SetPicture(p *Picture) bool {
 	s.inbox.mu.Lock()
 	why := s.inbox.fence.pass(p.Cluster, p.Revision)
 	if why == "" {
@@ -100,10 +101,11 @@ func (s *State) SetPicture(p *Picture) {
 	s.inbox.mu.Unlock()
 	if why != "" {
 		s.refuse(p, why)
-		return
+		return false
 	}
 	s.refused.Store(nil)
 	s.inbox.put(func(*news) {})
+	return true
 }
 
 // refuse keeps the refusal, and logs it unless the one before it was alike.

@@ -60,12 +60,16 @@ func (b backend) Facts() admin.Facts {
 	}
 }
 
-// AcceptCluster passes the operator's word on, and hands the refused picture
-// in once more.
+// AcceptCluster passes the operator's word on to all that guard against an
+// older or another store, and hands the refused picture in once more.
 func (b backend) AcceptCluster(id uint64) {
+	b.follower.older.Store(true)
 	b.state.AllowCluster(id)
-	if p := b.Picture(); p != nil {
-		b.state.SetPicture(p)
+	if s, err := b.link.use(); err == nil {
+		s.AllowCluster(id)
+	}
+	if p := b.Picture(); p != nil && p.Cluster == id {
+		b.onPicture(p)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/steerdns/steerdns/config"
@@ -18,6 +19,8 @@ type follower struct {
 	applied *latest[*regions.FleetFile] // from the store
 	current string                      // hash of the file in force; owned by run (and begin, before it)
 	refused string                      // hash of the last file refused, so that it is said once
+	number  int64                       // of the file in force, when it came from the store; owned like current
+	older   atomic.Bool                 // an operator's word: one file with a lower number may follow
 }
 
 func newFollower(in *instance) *follower {
@@ -92,7 +95,7 @@ func (f *follower) take(a *assembled, err error) error {
 	if a.topology.Hash == f.current {
 		return nil
 	}
-	f.current = a.topology.Hash
+	f.current, f.number = a.topology.Hash, a.file.N
 	f.in.log.Info("fleet file accepted", "source", a.source, "fleet", fleetSummary(a))
 	f.in.geographer.fleets.put(a)
 	return nil
@@ -120,10 +123,18 @@ func (f *follower) run(ctx context.Context, reload <-chan struct{}) error {
 
 // follow switches to the file that is applied in the store.
 func (f *follower) follow(file *regions.FleetFile) {
-	if file.Hash == f.current || file.Hash == f.refused {
+	if file.Hash == f.current {
+		f.number = max(f.number, file.N)
 		return
 	}
-	if err := f.take(assembleFile("etcd", *file)); err != nil {
+	if file.Hash == f.refused && !f.older.Load() {
+		return
+	}
+	a, err := assembleFile("etcd", *file)
+	if file.N < f.number && !f.older.Swap(false) {
+		err = fmt.Errorf("number %d is older than %d, which is in force: was etcd restored from a backup? (steerdns accept-cluster, if so; or apply the file once more)", file.N, f.number)
+	}
+	if err := f.take(a, err); err != nil {
 		f.refused = file.Hash
 		f.in.log.Error("the applied fleet file was refused; the one before serves on", "n", file.N, "by", file.By, "problems", err)
 	}

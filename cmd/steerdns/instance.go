@@ -140,8 +140,9 @@ func (in *instance) announce(epoch, geoDigest string) {
 // onPicture is called by the store with all that it holds.
 func (in *instance) onPicture(p *regions.Picture) {
 	in.facts.set(func(f *facts) { f.picture = p })
-	in.state.SetPicture(p)
-	in.follower.look(p)
+	if in.state.SetPicture(p) {
+		in.follower.look(p)
+	}
 }
 
 func (in *instance) onStatus(s store.Status) {

@@ -153,6 +153,9 @@ func (c *consumer) list(ctx context.Context, client *clientv3.Client) error {
 			all = append(all, entry{key: string(kv.Key), value: kv.Value, mod: kv.ModRevision})
 		}
 	}
+	if id := response.Header.ClusterId; c.mirror.behind && c.store.allowed.CompareAndSwap(id, 0) {
+		c.mirror = newMirror(c.mirror.keys)
+	}
 	changed, err := c.mirror.replace(response.Header.ClusterId, response.Header.Revision, all)
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ type mirror struct {
 	seen     int64 // the highest one of the present watch
 	held     map[string]held
 	fleet    *regions.FleetFile // the last good one, kept when a new one is refused
+	behind   bool               // the cluster's history went back: nothing is believed until an operator's word
 }
 
 // held is one key's judged value.
@@ -49,13 +50,15 @@ func newMirror(k keys) *mirror { return &mirror{keys: k} }
 
 // replace takes a full list at a revision, atomically, and says whether
 // anything has changed. A list of the same cluster at a lower revision than
-// one already told of is refused. The entries' keys are told apart by folder,
+// one already told of is refused, and so are all later lists of that cluster,
+// since writes soon hide that its history went back. The entries' keys are told apart by folder,
 // more than the bounded number in a folder is left out.
 func (m *mirror) replace(cluster uint64, revision int64, list []entry) (changed bool, err error) {
 	same := cluster == m.cluster && m.held != nil
-	if same && revision < m.revision {
-		return false, fmt.Errorf("etcd (cluster %x) shows revision %d, but %d was seen before: a member lags behind, or the cluster was restored from a backup",
-			cluster, revision, m.revision)
+	m.behind = same && (m.behind || revision < m.revision)
+	if m.behind {
+		return false, fmt.Errorf("etcd shows revision %d after %d had been seen: it was restored from a backup, or lost what it had confirmed (if that is known and right: steerdns accept-cluster %016x)",
+			revision, m.revision, cluster)
 	}
 	next := make(map[string]held, len(list))
 	changed = !same

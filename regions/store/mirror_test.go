@@ -94,12 +94,14 @@ func TestMirrorLists(t *testing.T) {
 		{1, 12, nil, false, false},
 		{1, 20, []entry{ballotEntry("a", 15)}, true, false},
 		{1, 21, []entry{ballotEntry("a", 15)}, false, false},
-		{1, 20, nil, false, true},
 		{1, 30, []entry{ballotEntry("b", 25)}, true, false},
 		{1, 31, nil, true, false},
 		{2, 3, nil, true, false}, // another cluster starts anew
 		{2, 2, nil, false, true},
+		{2, 9, nil, false, true}, // its own writes do not make it good again
 		{1, 31, nil, true, false},
+		{1, 30, nil, false, true},
+		{1, 32, nil, false, true},
 	}
 	for i, step := range steps {
 		changed, err := m.replace(step.cluster, step.revision, step.list)

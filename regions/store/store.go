@@ -23,6 +23,7 @@ type Store struct {
 	count   counters
 	out     *outbox
 	running atomic.Bool
+	allowed atomic.Uint64 // a cluster that an operator believes although its history went back; 0: none
 	writing chan struct{} // whoever has put the one token in owns mine
 	mine    mine          // owned by the holder of writing
 }
@@ -52,6 +53,10 @@ func New(opt Options) (*Store, error) {
 	s.report.now = time.Now
 	return s, nil
 }
+
+// AllowCluster is the operator's word that this cluster's next list is to be
+// believed although its history went back. It serves once.
+func (s *Store) AllowCluster(id uint64) { s.allowed.Store(id) }
 
 // Status is the latest status. It never blocks.
 func (s *Store) Status() Status { return s.report.status() }
