@@ -14,12 +14,13 @@ import (
 
 // question is one query. The zero value of a field is the usual thing.
 type question struct {
-	name   string // default: the demo's service
-	qtype  uint16 // default: A
-	subnet string // ECS prefix
-	source string // local address to ask from
-	tcp    bool
-	plain  bool // without EDNS
+	name    string // default: the demo's service
+	qtype   uint16 // default: A
+	subnet  string // ECS prefix
+	source  string // local address to ask from
+	tcp     bool
+	plain   bool // without EDNS
+	recurse bool // recursion desired: for a resolver
 }
 
 func (q question) String() string {
@@ -53,7 +54,7 @@ func (q question) target() string {
 func (q question) message() *dns.Msg {
 	m := new(dns.Msg)
 	m.SetQuestion(q.target(), q.kind())
-	m.RecursionDesired = false
+	m.RecursionDesired = q.recurse
 	if q.plain {
 		return m
 	}

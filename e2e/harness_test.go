@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,6 +40,7 @@ func runAll(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "building steerdns:", err)
 		return 1
 	}
+	go forker()
 	code := m.Run()
 	if err := common.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "ending the shared demo:", err)
@@ -72,12 +74,27 @@ type process struct {
 	ended chan struct{}
 }
 
+// forks are starts of processes, for forker.
+var forks = make(chan func())
+
+// forker starts all processes from one thread that lives as long as the tests,
+// because a parent's death signal is sent when the thread that forked ends, and
+// threads that enter a namespace end early.
+func forker() {
+	runtime.LockOSThread()
+	for fork := range forks {
+		fork()
+	}
+}
+
 // spawn starts a process that dies with the tests.
 func spawn(name string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(name, args...), said: &words{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := p.cmd.Start(); err != nil {
+	started := make(chan error)
+	forks <- func() { started <- p.cmd.Start() }
+	if err := <-started; err != nil {
 		return nil, err
 	}
 	go func() {
