@@ -71,11 +71,6 @@ func parseMailbox(s string) (string, flaw) {
 	return parseDomain(user + "." + domain)
 }
 
-// inside reports whether the absolute name lies in the zone or is the zone.
-func inside(name, zone string) bool {
-	return name == zone || strings.HasSuffix(name, "."+zone)
-}
-
 // enclosing calls yield with name and every name above it, without the root.
 func enclosing(name string, yield func(string) bool) {
 	for name != "" && yield(name) {

@@ -245,14 +245,15 @@ func changeOneVote(t *rapid.T, ballots []regions.Ballot, suspect bool) []regions
 	}
 	b := &ballots[rapid.IntRange(0, len(ballots)-1).Draw(t, "ballot")]
 	b.Votes = maps.Clone(b.Votes)
-	for _, id := range slices.Sorted(maps.Keys(b.Votes)) {
-		v := b.Votes[id]
-		if v.Suspect = !v.Suspect; !suspect {
-			v = healthcheck.Vote{}
-		}
-		b.Votes[id] = v
-		break
+	ids := slices.Sorted(maps.Keys(b.Votes))
+	if len(ids) == 0 {
+		return ballots
 	}
+	v := b.Votes[ids[0]]
+	if v.Suspect = !v.Suspect; !suspect {
+		v = healthcheck.Vote{}
+	}
+	b.Votes[ids[0]] = v
 	return ballots
 }
 

@@ -143,9 +143,6 @@ func (m *mirror) keepFleet() {
 	}
 }
 
-// modified is the revision that wrote a key; 0 when there is none.
-func (m *mirror) modified(key string) int64 { return m.held[key].mod }
-
 // picture is everything held, sorted. It shares nothing that changes.
 func (m *mirror) picture() *regions.Picture {
 	p := &regions.Picture{Cluster: m.cluster, Revision: m.revision, Fleet: m.fleet}
