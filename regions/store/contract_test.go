@@ -157,6 +157,7 @@ func badValuesAlone(t *testing.T, endpoints ...string) {
 	if _, err := a.Apply(t.Context(), fleetFile("zones: {}", "ann"), 0); err != nil {
 		t.Fatal(err)
 	}
+	a.picture("the good fleet file", func(p *regions.Picture) bool { return p.Fleet != nil })
 	c, prefix := raw(t, endpoints...), a.opt.Prefix
 	for _, key := range []string{"votes/x", "instances/x", "overrides/region/x", "overrides/x", "fleet/current", "votes/", "votes/%zz"} {
 		put(t, c, prefix+key, "{garbage")
