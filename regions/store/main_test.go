@@ -52,12 +52,26 @@ const patience = 15 * time.Second
 
 // quick are options with the waiting taken out.
 func quick(t *testing.T, instance string, endpoints ...string) Options {
+	prefix := "/" + t.Name() + "/"
+	t.Cleanup(func() { sweep(prefix) })
 	return Options{
 		Instance: instance,
-		Prefix:   "/" + t.Name() + "/",
+		Prefix:   prefix,
 		Remote:   Remote{Endpoints: endpoints},
 		VoteBeat: 300 * time.Millisecond, LeaseTTL: time.Second, Silence: 2 * time.Second, Coalesce: 20 * time.Millisecond,
 	}
+}
+
+// sweep empties a prefix of the shared etcd, so that a test can run again.
+func sweep(prefix string) {
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{shared}, DialTimeout: time.Second, Logger: zap.NewNop()})
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = c.Delete(ctx, prefix, clientv3.WithPrefix()) // a test of another etcd has nothing here
 }
 
 // running is a store under Run, and what it has told.
