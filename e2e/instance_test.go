@@ -180,14 +180,14 @@ func TestTakenPortIsAClearMessage(t *testing.T) {
 	}
 	defer udp.Close()
 	fleet := write(t, t.TempDir(), "fleet.yaml", oneFleet)
-	for name, break_ := range map[string]func(*lone) (from, to string){
+	for name, alter := range map[string]func(*lone) (from, to string){
 		"DNS over TCP": func(l *lone) (string, string) { return l.DNS, taken.Addr().String() },
 		"DNS over UDP": func(l *lone) (string, string) { return l.DNS, udp.LocalAddr().String() },
 		"admin":        func(l *lone) (string, string) { return l.Admin, taken.Addr().String() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := loneInstance(t, fleet, embedded(t), "")
-			from, to := break_(l)
+			from, to := alter(l)
 			text, err := os.ReadFile(l.config)
 			if err != nil {
 				t.Fatal(err)

@@ -66,20 +66,75 @@ func TestScopeIsHonest(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	asked := scopeQuestions(random)
 	for n, q := range asked {
-		in := d.Instances[n%len(d.Instances)]
-		r := mustAsk(t, in.DNS, q)
-		scope, ok := r.scope()
-		if !ok {
-			t.Fatalf("%v: no scope in\n%v", q, r.Msg)
-		}
-		conn, err := q.dial(in.DNS)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantSameUnder(t, conn, random, q, r, scope)
-		_ = conn.Close()
+		wantHonest(t, d.Instances[n%len(d.Instances)].DNS, random, q)
 	}
 	t.Logf("%d scopes, 1,000 random addresses under each", len(asked))
+}
+
+// fiveRegions has one endpoint a region, so that an answer depends on nothing
+// but the place, and scopes are as wide as geography allows. One vantage of
+// five is no quorum: nothing is ever judged down.
+const fiveRegions = `zones:
+  - name: gslb.example.com
+    soa: {mname: ns1.gslb.example.com, rname: hostmaster.example.com}
+    ns: [ns1.gslb.example.com]
+    records: |
+      ns1 A 127.0.0.1
+regions:
+  - {name: us-east, latitude: 38.95, longitude: -77.45, country: US}
+  - {name: us-west, latitude: 45.60, longitude: -121.18, country: US}
+  - {name: eu-west, latitude: 53.35, longitude: -6.26, country: IE}
+  - {name: sa-east, latitude: -23.55, longitude: -46.63, country: BR}
+  - {name: ap-south, latitude: 1.35, longitude: 103.82, country: SG}
+checks:
+  - {name: web, type: tcp, port: 9}
+services:
+  - name: www.gslb.example.com
+    check: web
+    policy: [near, {take: {count: 2, regions: 2}}]
+    endpoints:
+      us-east: [127.0.41.1]
+      us-west: [127.0.42.1]
+      eu-west: [127.0.43.1]
+      sa-east: [127.0.44.1]
+      ap-south: [127.0.45.1]
+`
+
+func TestScopeOfGeographyIsHonest(t *testing.T) {
+	l := loneInstance(t, write(t, t.TempDir(), "fleet.yaml", fiveRegions), embedded(t), "")
+	l.inRegion(t, "eu-west")
+	l.awaitReady(t, l.serve(t))
+	random := rand.New(rand.NewPCG(3, 4))
+	lengths := map[int]int{}
+	for range 60 {
+		p := randomPublic4(random)
+		lengths[wantHonest(t, l.DNS, random, question{subnet: netip.PrefixFrom(randomUnder(random, p), 32).String()})]++
+	}
+	for range 20 {
+		lengths[wantHonest(t, l.DNS, random, question{subnet: randomPublic6(random).String()})]++
+	}
+	t.Logf("scopes by length: %v", lengths)
+	if len(lengths) < 8 {
+		t.Errorf("only %d lengths of scope: geography is not what they come from", len(lengths))
+	}
+}
+
+// wantHonest asks 1,000 addresses under the scope of a reply, and returns the
+// scope's length.
+func wantHonest(t *testing.T, server string, random *rand.Rand, q question) int {
+	t.Helper()
+	r := mustAsk(t, server, q)
+	scope, ok := r.scope()
+	if !ok {
+		t.Fatalf("%v: no scope in\n%v", q, r.Msg)
+	}
+	conn, err := q.dial(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	wantSameUnder(t, conn, random, q, r, scope)
+	return scope.Bits()
 }
 
 // scopeQuestions is the demo's places and real networks from the built-in
