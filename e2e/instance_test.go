@@ -36,7 +36,10 @@ services:
   - name: www.gslb.example.com
     check: web
     endpoints:
-      home: [192.0.2.10, 192.0.2.11, "2001:db8::10"]
+      home: # probed on loopback: nothing leaves this machine
+        - {address: 192.0.2.10, probe: 127.0.0.1}
+        - {address: 192.0.2.11, probe: 127.0.0.1}
+        - {address: "2001:db8::10", probe: 127.0.0.1}
 `
 
 const longText = "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789" +

@@ -96,7 +96,8 @@ func exampleFleet(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.NewReplacer("192.0.2.", "127.0.2.", "198.51.100.", "127.0.51.", "203.0.113.", "127.0.113.").Replace(string(text))
+	probed := regexp.MustCompile(`"(2001:db8:\d::10)"`).ReplaceAllString(string(text), `{address: "$1", probe: 127.0.0.1}`)
+	return strings.NewReplacer("192.0.2.", "127.0.2.", "198.51.100.", "127.0.51.", "203.0.113.", "127.0.113.").Replace(probed)
 }
 
 // Broken files never get into the store, whether the verb looks at them first
