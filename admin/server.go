@@ -33,7 +33,8 @@ func NewServer(b Backend, metrics http.Handler, log *slog.Logger) *Server {
 	return &Server{backend: b, metrics: metrics, log: log}
 }
 
-// Run serves on ln until ctx ends; it closes ln.
+// Run serves on ln until ctx ends, then gives requests under way closeTimeout
+// and returns nil; it closes ln.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout,
@@ -51,7 +52,10 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		<-ctx.Done()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
-		return srv.Shutdown(stop)
+		if srv.Shutdown(stop) != nil { // somebody holds a connection open: that is no failure of ours
+			_ = srv.Close() // nothing is left to close but what is cut off
+		}
+		return nil
 	})
 	return g.Wait()
 }
