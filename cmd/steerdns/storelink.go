@@ -140,6 +140,8 @@ func refusal(err error) error {
 		return nil
 	case errors.Is(err, store.ErrConflict):
 		return &admin.Refusal{Status: http.StatusConflict, Message: err.Error()}
+	case errors.Is(err, store.ErrInvalid):
+		return &admin.Refusal{Status: http.StatusUnprocessableEntity, Message: err.Error()}
 	}
 	return &admin.Refusal{Status: http.StatusServiceUnavailable, Message: err.Error()}
 }

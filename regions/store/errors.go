@@ -16,6 +16,10 @@ var ErrConflict = errors.New("somebody else was faster")
 // caller's picture shows. Read again, check the precondition again, retry.
 var ErrStale = errors.New("overrides have changed since this picture was taken")
 
+// ErrInvalid says that what was to be written can never be stored: etcd was
+// not asked, and asking again does not help.
+var ErrInvalid = errors.New("not fit for the store")
+
 // FleetConflictError says which fleet file is applied instead of the expected.
 type FleetConflictError struct {
 	Expected int64             // the N the caller built on
@@ -47,10 +51,13 @@ func (e *ConflictError) Error() string {
 // Is makes it an ErrConflict.
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// invalidError is the caller's own mistake; etcd was not asked.
+// invalidError is the caller's own mistake, in its own words.
 type invalidError struct{ error }
 
 func (e invalidError) Unwrap() error { return e.error }
+
+// Is makes it an ErrInvalid.
+func (e invalidError) Is(target error) bool { return target == ErrInvalid }
 
 // refusedError is a value in the store that cannot be believed.
 type refusedError struct{ regions.Rejected }
@@ -61,7 +68,6 @@ func (e refusedError) Error() string {
 
 // ours says whether an error needs no explanation of etcd's part in it.
 func ours(err error) bool {
-	var invalid invalidError
 	var refused refusedError
-	return errors.Is(err, ErrConflict) || errors.Is(err, ErrStale) || errors.As(err, &invalid) || errors.As(err, &refused)
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrStale) || errors.Is(err, ErrInvalid) || errors.As(err, &refused)
 }

@@ -163,7 +163,9 @@ func (k *keeper) commit(ctx context.Context, values map[string][]byte) error {
 	if !response.Succeeded && mine.written != 0 {
 		k.store.opt.Log.Error("another process writes the votes of this instance: give each its own name", "instance", k.store.opt.Instance)
 	}
-	mine.written = response.Header.Revision
+	if _, voted := values[key]; voted {
+		mine.written = response.Header.Revision
+	}
 	return nil
 }
 

@@ -255,3 +255,31 @@ func twoOfOneName(t *testing.T, endpoints ...string) {
 	twin.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	a.wait("a word about it", func() bool { return log.contains("another process writes the votes of this instance") })
 }
+
+// An entry that is written before any vote is no vote of somebody else's.
+func TestEntryBeforeVotes(t *testing.T) {
+	var log lines
+	opt := quick(t, "a", shared)
+	opt.Log = log.logger()
+	a := start(t, opt)
+	a.PublishInstance(regions.Instance{Region: "us-east", Started: noon})
+	a.picture("the entry", func(p *regions.Picture) bool { return len(p.Instances) == 1 })
+	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
+	a.picture("two beats", func(p *regions.Picture) bool { return len(p.Ballots) == 1 && p.Ballots[0].Seq >= 2 })
+	if log.contains("another process writes") {
+		t.Error("this instance takes itself for another process")
+	}
+}
+
+// What can never be stored is told apart from a store that does not answer.
+func TestInvalidIsNotUnavailable(t *testing.T) {
+	a := start(t, quick(t, "a", shared))
+	bell := drain(regions.OverrideRegion, "eu-west", "ann")
+	bell.Reason = "a bell \a rings"
+	if err := a.PutOverride(t.Context(), bell, -1, false); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an unprintable reason: %v, want ErrInvalid", err)
+	}
+	if _, err := a.Apply(t.Context(), fleetFile("", "ann"), -1); !errors.Is(err, ErrInvalid) {
+		t.Errorf("an empty fleet file: %v, want ErrInvalid", err)
+	}
+}
