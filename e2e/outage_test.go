@@ -164,8 +164,8 @@ func (d *demo) wantStateAge(t *testing.T, since time.Time, restarted string) {
 	}
 }
 
-// tellDeadAnswers counts answers with a region that was demoted and dead: there
-// may be some while the store is back and the votes are not.
+// tellDeadAnswers fails when a region that was demoted and dead came back into
+// answers, for example while the store was back and the votes were not.
 func (d *demo) tellDeadAnswers(t *testing.T, p *prober, since time.Time) {
 	t.Helper()
 	for _, l := range p.lines {
@@ -180,7 +180,7 @@ func (d *demo) tellDeadAnswers(t *testing.T, p *prober, since time.Time) {
 			}
 		}
 		if dead > 0 {
-			t.Logf("%s answered London with the dead region %d times after it had demoted it, over %s", l.instance.Name, dead, last.Sub(first).Round(time.Millisecond))
+			t.Errorf("%s answered London with the dead region %d times after it had demoted it, over %s", l.instance.Name, dead, last.Sub(first).Round(time.Millisecond))
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 // vantages say down, and the fresh are at least half of the configured ones.
 // With three or more configured vantages that implies two down votes, hence
 // one from outside the endpoint's own region. Below half, the last verdict
-// stands, frozen.
+// stands, frozen; what the few that vote call down is then ranked last, as
+// without the store.
 func judgeEndpoint(configured int, vs []vantage, last Verdict, now time.Time) Verdict {
 	fresh, downs := 0, make([]time.Time, 0, len(vs))
 	for _, v := range vs {
@@ -31,6 +32,9 @@ func judgeEndpoint(configured int, vs []vantage, last Verdict, now time.Time) Ve
 			v.Since = now
 		}
 		v.Reason = frozenReason(v.State, fresh, configured)
+		if v.Demoted = v.State != healthcheck.Down && 2*len(downs) > fresh; v.Demoted {
+			v.Reason += "; ranked last, since " + downReason(vs, len(downs), fresh)
+		}
 	case 2*len(downs) > fresh:
 		v.State, v.Since = healthcheck.Down, notAfter(majorityComplete(downs, fresh), now)
 		v.Reason = downReason(vs, len(downs), fresh)

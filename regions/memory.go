@@ -52,11 +52,12 @@ func carry(v *Verdict, past map[string]Verdict, name string, now time.Time) {
 		last = Verdict{Since: now, Reason: "unknown: no verdict yet, and the store is out of reach"}
 	}
 	*v = last
-	v.Drained, v.Demoted = drained, false
+	v.Drained = drained
 }
 
 // demote ranks last what this instance's own probes call down while the
-// store is gone (rule 9): alone, it never removes.
+// store is gone (rule 9): alone, it never removes. What it sees up is ranked
+// as usual, and what it does not know stays ranked as it was.
 func demote(w *World, own *Ballot) {
 	if own == nil {
 		return
@@ -64,7 +65,9 @@ func demote(w *World, own *Ballot) {
 	for s, svc := range w.Topology.Services {
 		for e, ep := range svc.Endpoints {
 			v := &w.Endpoints[s][e]
-			v.Demoted = v.State != healthcheck.Down && own.Votes[ep.ID].State == healthcheck.Down
+			if vote := own.Votes[ep.ID].State; vote != healthcheck.Unknown {
+				v.Demoted = v.State != healthcheck.Down && vote == healthcheck.Down
+			}
 		}
 	}
 }

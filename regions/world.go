@@ -20,7 +20,7 @@ type Verdict struct {
 	State    healthcheck.State `json:"state"`
 	Frozen   bool              `json:"frozen,omitempty"`  // too few fresh vantages: the last verdict stands
 	Held     bool              `json:"held,omitempty"`    // down by votes, but kept in answers (ranked last) by the brake
-	Demoted  bool              `json:"demoted,omitempty"` // store lost and this instance's own probes fail: ranked last, not removed
+	Demoted  bool              `json:"demoted,omitempty"` // frozen or store lost, and the votes there are say down: ranked last, not removed
 	Suspect  bool              `json:"suspect,omitempty"` // somebody doubts State: the TTL shrinks
 	Drained  *Override         `json:"drained,omitempty"`
 	Since    time.Time         `json:"since"` // when State was reached

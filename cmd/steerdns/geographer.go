@@ -61,7 +61,7 @@ func (g *geographer) run(ctx context.Context) error {
 			g.failed(nil)
 			g.log.Info("geography database replaced", "geo", d.Digest())
 		}
-		if err := g.compile(ctx); err != nil {
+		if err := g.compile(ctx); err != nil && ctx.Err() == nil {
 			g.failed(err)
 			g.log.Error("the atlas was not compiled; the one before serves on", "error", err)
 		}

@@ -41,6 +41,7 @@ type instance struct {
 	saver      *saver
 	follower   *follower
 	counters   *transitions
+	outcomes   *outcomes
 	adminLn    net.Listener // nil: the admin surface is off
 	voted      *latest[struct{}]
 }
@@ -84,6 +85,7 @@ func (in *instance) wire() {
 	in.geographer = newGeographer(in.conf.Geo, in.log)
 	in.saver = newSaver(in.conf.Name, filepath.Join(in.conf.Data, "state"), in.log)
 	in.follower = newFollower(in)
+	in.outcomes = newOutcomes(in.log)
 	in.runner = healthcheck.NewRunner(healthcheck.Options{
 		Prober: healthcheck.NewProber(healthcheck.ProberOptions{Version: release}),
 		Seed:   seedOf(in.conf.Name), Log: in.log, OnChange: func() { in.voted.put(struct{}{}) },
@@ -117,6 +119,7 @@ func (in *instance) published(v *dnsserver.View, w *regions.World, b *bundle) {
 		f.world, f.bundle, f.epoch = w, b, v.Epoch()
 	})
 	if before != v.Epoch() {
+		in.outcomes.look(w)
 		in.log.Info("epoch", "epoch", v.Epoch(), "revision", w.Revision)
 		in.announce(v.Epoch(), b.data.Digest())
 	}
