@@ -16,15 +16,22 @@ import (
 // one from disk. A bad one is refused and the one before stays.
 type follower struct {
 	in      *instance
-	applied *latest[*regions.FleetFile] // from the store
+	files   *latest[*regions.FleetFile] // applied in the store
 	current string                      // hash of the file in force; owned by run (and begin, before it)
-	refused string                      // hash of the last file refused, so that it is said once
+	seen    applied                     // the last one looked at, so that each is judged once
 	number  int64                       // of the file in force, when it came from the store; owned like current
-	older   atomic.Bool                 // an operator's word: one file with a lower number may follow
+	older   atomic.Bool                 // an operator's word: the next file counts whatever its number
+}
+
+// applied names one fleet file that was applied: the same text applied once
+// more is another one.
+type applied struct {
+	number int64
+	hash   string
 }
 
 func newFollower(in *instance) *follower {
-	return &follower{in: in, applied: newLatest[*regions.FleetFile]()}
+	return &follower{in: in, files: newLatest[*regions.FleetFile]()}
 }
 
 // begin loads what is known before the store answers. It fails only when the
@@ -50,7 +57,11 @@ func (f *follower) beginFile(saved snapshot.Snapshot, found bool) error {
 		return err
 	}
 	f.in.log.Error("the fleet file was refused; the last good one from the saved state serves on", "problems", err)
-	return f.take(assembleFile(f.in.conf.Fleet.Path, *saved.Fleet))
+	if err := f.take(assembleFile(f.in.conf.Fleet.Path, *saved.Fleet)); err != nil {
+		return err
+	}
+	f.loaded(err) // the status tells until the file is repaired
+	return nil
 }
 
 // load reads the fleet file that the instance file names.
@@ -84,15 +95,21 @@ func (f *follower) restore() (snapshot.Snapshot, bool) {
 	return s, true
 }
 
-// take puts a fleet file in force unless it is already.
-func (f *follower) take(a *assembled, err error) error {
+// loaded tells how the last load of a fleet file went.
+func (f *follower) loaded(err error) {
 	f.in.facts.set(func(x *facts) {
 		x.fleetError, x.reloadOK, x.reloadAt = text(err), err == nil, time.Now()
 	})
+}
+
+// take puts a fleet file in force unless it is already.
+func (f *follower) take(a *assembled, err error) error {
+	f.loaded(err)
 	if err != nil {
 		return err
 	}
 	if a.topology.Hash == f.current {
+		f.number = max(f.number, a.file.N)
 		return nil
 	}
 	f.current, f.number = a.topology.Hash, a.file.N
@@ -104,7 +121,7 @@ func (f *follower) take(a *assembled, err error) error {
 // look notes what the store says is applied.
 func (f *follower) look(p *regions.Picture) {
 	if f.in.conf.Fleet.Etcd && p.Fleet != nil {
-		f.applied.put(p.Fleet)
+		f.files.put(p.Fleet)
 	}
 }
 
@@ -113,7 +130,7 @@ func (f *follower) run(ctx context.Context, reload <-chan struct{}) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case file := <-f.applied.ch:
+		case file := <-f.files.ch:
 			f.follow(file)
 		case <-reload:
 			f.reload()
@@ -123,19 +140,19 @@ func (f *follower) run(ctx context.Context, reload <-chan struct{}) error {
 
 // follow switches to the file that is applied in the store.
 func (f *follower) follow(file *regions.FleetFile) {
-	if file.Hash == f.current {
-		f.number = max(f.number, file.N)
+	this := applied{file.N, file.Hash}
+	if f.older.Swap(false) {
+		f.number, f.seen = 0, applied{}
+	}
+	if this == f.seen {
 		return
 	}
-	if file.Hash == f.refused && !f.older.Load() {
-		return
-	}
+	f.seen = this
 	a, err := assembleFile("etcd", *file)
-	if file.N < f.number && !f.older.Swap(false) {
+	if file.N < f.number && file.Hash != f.current {
 		err = fmt.Errorf("number %d is older than %d, which is in force: was etcd restored from a backup? (steerdns accept-cluster, if so; or apply the file once more)", file.N, f.number)
 	}
 	if err := f.take(a, err); err != nil {
-		f.refused = file.Hash
 		f.in.log.Error("the applied fleet file was refused; the one before serves on", "n", file.N, "by", file.By, "problems", err)
 	}
 }
