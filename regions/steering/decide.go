@@ -68,6 +68,7 @@ type entry struct {
 	pool     bool // of the family, and inside the client's fences
 	tier     int  // position of its tier when failing open ranks by it
 	balanced bool
+	tied     bool // only its score set it apart from another in balance
 }
 
 // deliberation is one Decide under way.

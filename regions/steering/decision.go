@@ -59,4 +59,5 @@ type Decision struct {
 	Kept       int    // the first Kept candidates are the answer
 	TTL        uint32 // seconds, within the service's bounds
 	Reason     Reason // of the outcome and the TTL
+	Varied     bool   // the variant had a say: other variants may get other answers; the same for all variants
 }

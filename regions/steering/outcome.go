@@ -118,6 +118,7 @@ func (d *deliberation) decision(o Outcome, ranked []*entry, ttl uint32, why Reas
 		if e.Kept {
 			list(e)
 			dec.Kept++
+			dec.Varied = dec.Varied || e.tied
 		}
 	}
 	for _, e := range ranked {

@@ -271,3 +271,27 @@ func sameAnswer(a, b steering.Decision) bool {
 	}
 	return true
 }
+
+// A decision says by itself whether other variants may get other answers, so
+// that nobody has to make all of them to find out.
+func TestVariedHoldsForAllVariants(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, p := regionstest.World(t), regionstest.Place(t)
+		everyDecision(w, p, variant(t), func(_ *regions.Service, s int, fam steering.Family, d steering.Decision) {
+			for v := range uint8(steering.Variants) {
+				other := steering.Decide(w, s, fam, p, v)
+				if other.Varied != d.Varied {
+					t.Fatalf("variants disagree whether they differ:\n%+v\n%+v", d, other)
+				}
+				if !d.Varied && !sameKept(d, other) {
+					t.Fatalf("variants differ unannounced:\n%+v\n%+v", d, other)
+				}
+			}
+		})
+	})
+}
+
+func sameKept(a, b steering.Decision) bool {
+	return a.Outcome == b.Outcome && a.TTL == b.TTL && slices.EqualFunc(a.Candidates[:a.Kept], b.Candidates[:b.Kept],
+		func(x, y steering.Candidate) bool { return x.Endpoint == y.Endpoint })
+}

@@ -3,7 +3,6 @@ package steering
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/steerdns/steerdns/geo"
 	"github.com/steerdns/steerdns/regions"
@@ -30,19 +29,8 @@ func VariantBits(addr netip.Addr) uint8 {
 	return VariantBits6
 }
 
-// Varies tells whether clients of one cell get different answers by their
+// Varies tells whether clients of one cell may get different answers by their
 // variant, so that the scope of an answer has to be as long as VariantBits.
 func Varies(w *regions.World, service int, fam Family, p *geo.Place) bool {
-	first := Decide(w, service, fam, p, 0)
-	for v := uint8(1); v < Variants; v++ {
-		if !sameAnswer(first, Decide(w, service, fam, p, v)) {
-			return true
-		}
-	}
-	return false
-}
-
-func sameAnswer(a, b Decision) bool {
-	return a.Outcome == b.Outcome && a.TTL == b.TTL &&
-		slices.EqualFunc(a.Candidates[:a.Kept], b.Candidates[:b.Kept], func(x, y Candidate) bool { return x.Endpoint == y.Endpoint })
+	return Decide(w, service, fam, p, 0).Varied
 }

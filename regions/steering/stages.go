@@ -92,17 +92,23 @@ func (d *deliberation) nearest(list []*entry) {
 // balance sorts the equally near by weight and the client's variant.
 func (d *deliberation) balance(list []*entry) {
 	scores := d.scores(list)
-	sortBy(list, func(a, b *entry) int {
-		if a.tier != b.tier {
+	apart := func(a, b *entry) int {
+		if a.tier != b.tier || !d.near {
 			return a.tier - b.tier
 		}
-		if d.near && a.Rank != b.Rank {
-			return a.Rank - b.Rank
+		return a.Rank - b.Rank
+	}
+	sortBy(list, func(a, b *entry) int {
+		if n := apart(a, b); n != 0 {
+			return n
 		}
 		return scores[a.Endpoint].compare(scores[b.Endpoint])
 	})
-	for _, e := range list {
+	for i, e := range list {
 		e.balanced = true
+		if i > 0 && list[i-1].standing == e.standing && apart(list[i-1], e) == 0 {
+			list[i-1].tied, e.tied = true, true
+		}
 	}
 }
 
