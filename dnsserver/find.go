@@ -80,15 +80,11 @@ func (v *View) locate(ecs *wire.ECS, client netip.Addr) clientCell {
 // has scope 0 (RFC 7871 7.4).
 func (v *View) steer(s *start, ecs *wire.ECS, client netip.Addr) (*compiled, uint8) {
 	at := v.locate(ecs, client)
-	r := v.rows.row(s, at.cell)
-	if r == nil {
+	c, varies := v.rows.find(s, &at)
+	if c == nil {
 		return nil, 0
 	}
-	if r.variants == nil {
-		return r.one, at.scope(r.one, false, ecs)
-	}
-	c := r.variants[steering.VariantOf(at.addr)%steering.Variants]
-	return c, at.scope(c, true, ecs)
+	return c, at.scope(c, varies, ecs)
 }
 
 func (at clientCell) scope(c *compiled, varies bool, ecs *wire.ECS) uint8 {

@@ -25,6 +25,7 @@ type plan struct {
 	needsGlue                     bool       // the additional section cannot be left out
 	decided                       bool       // a service had a say: holds for one world, place and variant
 	tailored                      bool       // and other clients may get another answer
+	varied                        bool       // and other variants may, here and in what led here
 	failOpen                      bool
 	service, region               int    // of the first address or alias decided; -1 when none
 	key                           []byte // what was decided: equal keys for one start make equal answers
@@ -130,7 +131,7 @@ func (p *planner) negative(rcode uint16, z *zone.Zone, ttl uint32) {
 }
 
 func (p *planner) fail() {
-	p.plan = plan{rcode: wire.RcodeServFail, decided: true, service: p.service, region: -1, key: p.key}
+	p.plan = plan{rcode: wire.RcodeServFail, decided: true, varied: p.varied, service: p.service, region: -1, key: p.key}
 }
 
 // steer asks the service of a steered name.
@@ -149,7 +150,7 @@ func (p *planner) steer(owner []byte, res zone.Result) []byte {
 	}
 	svc := &p.world.Topology.Services[res.Service]
 	d := steering.Decide(p.world, res.Service, family(res.Node, p.qtype), p.place, p.variant)
-	p.key = appendKey(p.key, res.Service, &d)
+	p.key, p.varied = appendKey(p.key, res.Service, &d), p.varied || d.Varied
 	if p.service < 0 {
 		p.service = res.Service
 	}

@@ -212,7 +212,7 @@ func TestMemoryBelongsToDecisions(t *testing.T) {
 				}
 			}
 		}
-		return n + len(v.rows.answers) + len(v.rows.byRow)
+		return n + len(v.rows.answers) + len(v.rows.byOne) + len(v.rows.byRow)
 	}
 	names := strings.Fields("www alias chain cdn inner walias wild sub tree missing static")
 	ask := func(rounds int) {
@@ -260,15 +260,39 @@ func TestNewViewIsWarm(t *testing.T) {
 	w := testWorld(func(w *regions.World) { editWorld(t, w, []string{"down", "eu-west"}) })
 	next := compileView(w, zs, fakeAtlas{}, v)
 	n := 0
-	next.rows.used(func(s start, cell geo.Cell) bool {
+	next.rows.used(func(s start, cell geo.Cell, variant uint8) bool {
 		n++
-		if cell != 0 || s.qtype != dns.TypeA || strings.Contains(fmt.Sprint(next.rows.row(&s, cell).variants[0].body), "203 0 113") {
+		c, _ := next.rows.compute(s, cell, variant)
+		if cell != 0 || s.qtype != dns.TypeA || strings.Contains(fmt.Sprint(c.body), "203 0 113") {
 			t.Errorf("%v in cell %d", s.res.Node, cell)
 		}
 		return true
 	})
 	if n != 1 || len(next.rows.answers) == 0 {
-		t.Errorf("%d rows, %d answers", n, len(next.rows.answers))
+		t.Errorf("%d answers used, %d kept", n, len(next.rows.answers))
+	}
+}
+
+// TestAQueryWaitsForOneDecision: the first query of a cell must not pay for
+// all the variants that the cell's clients are divided into, or a new epoch
+// stalls every worker; and once they are all there, rows are shared.
+func TestAQueryWaitsForOneDecision(t *testing.T) {
+	r, c := testResponder(t, testWorld(nil))
+	v := r.live.Load().view
+	ask := func(subnet string) {
+		pkt, tr := query(t, "www.example.com A +subnet="+subnet)
+		checkReply(t, pkt, r.Respond(nil, pkt, london, tr, c), tr)
+	}
+	ask("81.2.3.0/24")
+	if n := len(v.rows.answers); n != 1 {
+		t.Errorf("%d answers made for one query", n)
+	}
+	for i := range 1000 {
+		ask(fmt.Sprintf("81.2.%d.0/24", i%256))
+		ask(fmt.Sprintf("81.%d.3.0/24", i%256))
+	}
+	if len(v.rows.byRow) == 0 {
+		t.Error("no row is complete")
 	}
 }
 

@@ -19,9 +19,10 @@ type rows struct {
 	atlas locator
 	pages []atomic.Pointer[page] // by Node.ID / pageSize
 
-	mu      sync.Mutex // one computation at a time; readers never take it
+	mu      sync.Mutex // of what follows and of all writing; held for moments, never by readers
 	answers map[answerKey]*compiled
-	byRow   map[answerList]*row
+	byOne   map[*compiled]*row
+	byRow   map[answerList]*row // complete ones
 }
 
 const pageSize = 256
@@ -40,10 +41,11 @@ type table struct {
 }
 
 // row is the answers of one cell: one for all clients, or one for each
-// variant.
+// variant, of which each is computed on first use. A query waits for one
+// decision at most, however many there are.
 type row struct {
 	one      *compiled
-	variants *answerList // nil when they are all the same
+	variants *[steering.Variants]atomic.Pointer[compiled] // nil when they are all the same
 }
 
 type answerList [steering.Variants]*compiled
@@ -52,6 +54,7 @@ type answerList [steering.Variants]*compiled
 type answerKey struct {
 	node     uint32
 	qtype    uint16
+	tailored bool
 	decision string
 }
 
@@ -62,6 +65,7 @@ func newRows(w *regions.World, zs *zone.Set, atlas locator) *rows {
 		atlas:   atlas,
 		pages:   make([]atomic.Pointer[page], (zs.Nodes()+pageSize-1)/pageSize),
 		answers: make(map[answerKey]*compiled),
+		byOne:   make(map[*compiled]*row),
 		byRow:   make(map[answerList]*row),
 	}
 }
@@ -78,40 +82,55 @@ func (n *nodeTables) find(qtype uint16) *table {
 	return nil
 }
 
-// row returns the row for s and cell, computing it on first use; nil when
-// the answers cannot be kept.
-func (r *rows) row(s *start, cell geo.Cell) *row {
+// find returns the answer for s and a client, computing it on first use, and
+// whether it is for the client's variant only; nil when it cannot be kept.
+func (r *rows) find(s *start, at *clientCell) (c *compiled, varies bool) {
 	id := s.res.Node.ID
 	if pg := r.pages[id/pageSize].Load(); pg != nil {
 		if t := pg[id%pageSize].Load().find(s.qtype); t != nil {
-			if found := t.cells[cell].Load(); found != nil {
-				return found
+			if c, varies = t.cells[at.cell].Load().find(at); c != nil {
+				return c, varies
 			}
 		}
 	}
-	return r.compute(*s, cell)
+	return r.compute(*s, at.cell, steering.VariantOf(at.addr))
 }
 
-func (r *rows) compute(s start, cell geo.Cell) *row {
+func (w *row) find(at *clientCell) (c *compiled, varies bool) {
+	switch {
+	case w == nil:
+		return nil, false
+	case w.variants == nil:
+		return w.one, false
+	}
+	return w.variants[steering.VariantOf(at.addr)%steering.Variants].Load(), true
+}
+
+// compute makes one answer. Two workers may make the same one at a time; the
+// first one to be kept is everyone's.
+func (r *rows) compute(s start, cell geo.Cell, variant uint8) (c *compiled, varies bool) {
 	if typeIndex(s.qtype) == otherType {
-		return nil // the types of an alias are without bound
+		return nil, false // the types of an alias are without bound
+	}
+	c, varies = r.answer(s, r.atlas.Place(cell), variant)
+	if c == nil {
+		return nil, false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.table(s)
-	if found := t.cells[cell].Load(); found != nil {
-		return found
+	slot := &r.table(s).cells[cell]
+	if !varies {
+		slot.Store(r.single(c))
+		return c, false
 	}
-	place := r.atlas.Place(cell)
-	var list answerList
-	for v := range list {
-		if list[v] = r.answer(s, place, uint8(v)); list[v] == nil {
-			return nil
-		}
+	have := slot.Load()
+	if have == nil {
+		have = &row{variants: new([steering.Variants]atomic.Pointer[compiled])}
+		slot.Store(have)
 	}
-	found := r.share(&list)
-	t.cells[cell].Store(found)
-	return found
+	have.variants[variant].CompareAndSwap(nil, c)
+	slot.Store(r.share(have))
+	return c, true
 }
 
 // table returns the table of s; r.mu is held.
@@ -137,21 +156,32 @@ func (r *rows) table(s start) *table {
 	return t
 }
 
-// answer returns the answer for one place and variant; r.mu is held.
-func (r *rows) answer(s start, place *geo.Place, variant uint8) *compiled {
+// answer returns the answer for one place and variant, and whether other
+// variants may get others.
+func (r *rows) answer(s start, place *geo.Place, variant uint8) (c *compiled, varies bool) {
 	owners := s.owners()
 	if len(owners) == 0 {
-		return nil
+		return nil, false
 	}
 	makePlan := func(owner []byte) *plan { return r.plan(owner, s, place, variant) }
 	first := makePlan(owners[0])
-	key := answerKey{s.res.Node.ID, s.qtype, string(first.key)}
-	if c := r.answers[key]; c != nil {
-		return c
+	key := answerKey{s.res.Node.ID, s.qtype, first.tailored, string(first.key)}
+	if c = r.kept(key, nil); c != nil {
+		return c, first.varied
 	}
 	c, err := compile(s.qtype, owners, makePlan)
 	if err != nil {
-		return nil
+		return nil, false
+	}
+	return r.kept(key, c), first.varied
+}
+
+// kept returns the answer that is kept under key: c when there was none.
+func (r *rows) kept(key answerKey, c *compiled) *compiled {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if have := r.answers[key]; have != nil || c == nil {
+		return have
 	}
 	r.answers[key] = c
 	return c
@@ -162,19 +192,29 @@ func (r *rows) plan(owner []byte, s start, place *geo.Place, variant uint8) *pla
 	return p.run(owner, s.res)
 }
 
-// share returns the one row with these answers; r.mu is held.
-func (r *rows) share(list *answerList) *row {
-	if found := r.byRow[*list]; found != nil {
-		return found
+// single returns the one row that is c for all clients; r.mu is held.
+func (r *rows) single(c *compiled) *row {
+	found := r.byOne[c]
+	if found == nil {
+		found = &row{one: c}
+		r.byOne[c] = found
 	}
-	found := &row{one: list[0]}
-	for _, c := range list {
-		if c != list[0] {
-			kept := *list
-			found.variants = &kept
-			break
+	return found
+}
+
+// share returns the one row with the answers of w when w is complete, and w
+// when it is not; r.mu is held.
+func (r *rows) share(w *row) *row {
+	var list answerList
+	for v := range list {
+		if list[v] = w.variants[v].Load(); list[v] == nil {
+			return w
 		}
 	}
-	r.byRow[*list] = found
+	found := r.byRow[list]
+	if found == nil {
+		found = w
+		r.byRow[list] = w
+	}
 	return found
 }
