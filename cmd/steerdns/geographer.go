@@ -25,12 +25,14 @@ type geographer struct {
 	fleets *latest[*assembled]
 	out    func(*bundle)
 	failed func(error) // a database was refused; nil: all is well again
+	unfit  func(error) // the fleet file cannot be put in force; nil: the present one is
 
-	fresh *latest[*geo.Data]
-	fleet *assembled // owned by run
-	data  *geo.Data  // owned by run
+	fresh *latest[*geo.Data] // from the present follower; owned by run, as are all below
+	fleet *assembled
+	data  *geo.Data
+	ill   bool // unfit was told
 	stop  context.CancelFunc
-	tasks sync.WaitGroup // the follower
+	tasks sync.WaitGroup // the followers
 }
 
 func newGeographer(conf config.Geo, log *slog.Logger) *geographer {
@@ -51,61 +53,80 @@ func (g *geographer) run(ctx context.Context) error {
 			return nil
 		case f := <-g.fleets.ch:
 			if err := g.take(ctx, f); err != nil {
-				return err
-			}
-		case d := <-g.fresh.ch:
-			if g.fleet == nil {
+				g.tell(err)
 				continue
 			}
+		case d := <-g.fresh.ch:
 			g.data = d
 			g.failed(nil)
 			g.log.Info("geography database replaced", "geo", d.Digest())
 		}
-		if err := g.compile(ctx); err != nil && ctx.Err() == nil {
-			g.failed(err)
-			g.log.Error("the atlas was not compiled; the one before serves on", "error", err)
+		if err := g.compile(ctx); ctx.Err() == nil {
+			g.tell(err)
 		}
 	}
+}
+
+// tell says that the fleet file is not fit, or no longer so.
+func (g *geographer) tell(err error) {
+	if err != nil {
+		g.log.Error("no atlas could be made for the fleet file; the one before serves on", "error", err)
+	}
+	if err != nil || g.ill {
+		g.unfit(err)
+	}
+	g.ill = err != nil
 }
 
 // take makes f current, and opens the databases anew when its places differ.
+// It fails, and changes nothing, only when f's places are not fit.
 func (g *geographer) take(ctx context.Context, f *assembled) error {
-	same := g.fleet != nil && reflect.DeepEqual(g.fleet.places, f.places)
-	g.fleet = f
-	if same {
+	if g.fleet != nil && reflect.DeepEqual(g.fleet.places, f.places) {
+		g.fleet = f
 		return nil
 	}
 	opt := geo.Options{City: g.conf.City, Country: g.conf.Country, ASN: g.conf.ASN, Places: f.places}
-	data, err := geo.Open(opt)
-	if err != nil {
-		g.log.Error("a geography database was refused; the built-in one serves instead", "error", err)
-		g.failed(err)
-		if data, err = geo.Open(geo.Options{Places: f.places}); err != nil {
-			return fmt.Errorf("opening the built-in geography: %w", err)
-		}
-	}
-	g.data = data
-	g.stop()
 	watch, stop := context.WithCancel(ctx)
-	g.stop = stop
-	g.tasks.Go(func() { g.follow(watch, opt) })
+	fresh := newLatest[*geo.Data]()
+	g.tasks.Go(func() { g.follow(watch, opt, fresh) }) // before opening, so that no change is missed
+	data, err := g.open(opt)
+	if err != nil {
+		stop()
+		return err
+	}
+	g.stop() // what the follower before finds is for other places
+	g.stop, g.fresh, g.fleet, g.data = stop, fresh, f, data
 	return nil
 }
 
-func (g *geographer) follow(ctx context.Context, opt geo.Options) {
+// open opens the databases or, when one is refused, the built-in one.
+func (g *geographer) open(opt geo.Options) (*geo.Data, error) {
+	data, refused := geo.Open(opt)
+	if refused != nil {
+		var err error
+		if data, err = geo.Open(geo.Options{Places: opt.Places}); err != nil {
+			return nil, err
+		}
+		g.log.Error("a geography database was refused; the built-in one serves instead", "error", refused)
+	}
+	g.failed(refused)
+	return data, nil
+}
+
+func (g *geographer) follow(ctx context.Context, opt geo.Options, fresh *latest[*geo.Data]) {
 	refused := func(err error) {
+		if ctx.Err() != nil {
+			return // another follower speaks now
+		}
 		g.failed(err)
 		g.log.Error("a geography database was refused; the one before serves on", "error", err)
 	}
-	if err := geo.Watch(ctx, opt, geoPoll, g.fresh.put, refused); err != nil && ctx.Err() == nil {
+	if err := geo.Watch(ctx, opt, geoPoll, fresh.put, refused); err != nil && ctx.Err() == nil {
 		g.log.Error("geography files are no longer followed", "error", err)
 	}
 }
 
 func (g *geographer) compile(ctx context.Context) error {
-	if g.fleet == nil || g.data == nil {
-		return nil
-	}
 	started, step := time.Now(), 0.25
 	progress := func(done float64) {
 		if done >= step {

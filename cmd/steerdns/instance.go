@@ -96,6 +96,7 @@ func (in *instance) wire() {
 	})
 	in.geographer.out = in.publisher.bundles.put
 	in.geographer.failed = func(err error) { in.facts.set(func(f *facts) { f.geoError = text(err) }) }
+	in.geographer.unfit = in.follower.loaded
 	in.publisher.adopt = in.adopt
 	in.publisher.publish = in.published
 }
@@ -104,7 +105,6 @@ func (in *instance) wire() {
 func (in *instance) adopt(b *bundle) {
 	in.runner.Update(targetsOf(b.fleet.topology))
 	in.state.SetTopology(b.fleet.topology)
-	in.facts.set(func(f *facts) { f.bundle = b })
 	if !hasRegion(b.fleet.topology, in.conf.Region) {
 		in.log.Warn("the fleet does not have this instance's region: its votes count for nothing", "region", in.conf.Region)
 	}
