@@ -43,6 +43,13 @@ func (o Options) maxUDP() uint16 {
 	return uint16(min(max(o.MaxUDP, wire.MinUDPSize), maxPacket))
 }
 
+// UDPWorkers is how many UDP workers a Server has.
+func (o Options) UDPWorkers() int { return o.withDefaults().Workers * len(o.Listen) }
+
+// roomy says that Go has processors for all UDP workers and one more, so that
+// a worker that keeps its own during a short wait is in nobody's way.
+func (o Options) roomy() bool { return runtime.GOMAXPROCS(0) > o.UDPWorkers() }
+
 func (o Options) withDefaults() Options {
 	if o.Workers <= 0 {
 		o.Workers = runtime.NumCPU()

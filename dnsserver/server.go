@@ -13,8 +13,8 @@ import (
 // Server answers queries on its listeners.
 //
 // A UDP worker on Linux keeps a thread to itself, and while it answers it
-// keeps one of Go's processors too: a program that serves at full speed does
-// well with GOMAXPROCS one above Options.Workers.
+// keeps one of Go's processors too. When GOMAXPROCS is above
+// Options.UDPWorkers it keeps it for short waits as well, which saves work.
 type Server struct {
 	opt       Options
 	responder *Responder

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,14 @@ import (
 
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
+
+// roomFor gives Go processors until the test ends; 0 changes nothing.
+func roomFor(t *testing.T, procs int) {
+	if procs > 0 {
+		before := runtime.GOMAXPROCS(procs)
+		t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	}
+}
 
 // startServer runs a server on listen until the test ends.
 func startServer(t *testing.T, portable bool, opt Options, listen ...string) *Server {
@@ -52,7 +61,8 @@ func startServer(t *testing.T, portable bool, opt Options, listen ...string) *Se
 var paths = []struct {
 	name     string
 	portable bool
-}{{"batch", false}, {"portable", true}}
+	procs    int // GOMAXPROCS; 0: as it is
+}{{"batch", false, 1}, {"batch with room", false, 8}, {"portable", true, 0}}
 
 // exchange sends one UDP query and returns the reply.
 func exchange(t *testing.T, conn net.Conn, pkt []byte) *dns.Msg {
@@ -86,6 +96,7 @@ func dial(t *testing.T, network string, at netip.AddrPort) net.Conn {
 func TestUDPAndTCPAnswer(t *testing.T) {
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
+			roomFor(t, p.procs)
 			s := startServer(t, p.portable, Options{}, "127.0.0.1:0", "[::1]:0")
 			pkt, _ := query(t, "static.example.com A +nsid")
 			for _, at := range s.Addrs() {
@@ -111,6 +122,7 @@ func TestUDPAndTCPAnswer(t *testing.T) {
 func TestUDPManyClients(t *testing.T) {
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
+			roomFor(t, p.procs)
 			s := startServer(t, p.portable, Options{}, "127.0.0.1:0")
 			var clients sync.WaitGroup
 			for i := range 8 {
@@ -157,6 +169,7 @@ func askMany(t *testing.T, conn net.Conn, client int) {
 func TestWildcardListenerRepliesFromTheAddressAsked(t *testing.T) {
 	for _, p := range paths {
 		t.Run(p.name, func(t *testing.T) {
+			roomFor(t, p.procs)
 			s := startServer(t, p.portable, Options{}, "0.0.0.0:0", "[::]:0")
 			pkt, _ := query(t, "static.example.com A")
 			for _, to := range []string{

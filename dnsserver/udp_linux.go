@@ -24,6 +24,10 @@ const batch = 32
 // wakeEvery is how often an idle worker looks whether it has to end.
 const wakeEvery = 200 * time.Millisecond
 
+// linger is how long a worker waits for the next packet before it counts as
+// idle; the system rounds it up to its own tick, a few milliseconds.
+const linger = time.Millisecond
+
 // socketBuffer is what is asked for, so that a burst waits instead of being
 // lost; the system may grant less.
 const socketBuffer = 4 << 20
@@ -43,7 +47,7 @@ func (s *Server) openUDP(at netip.AddrPort) ([]udpWorker, error) {
 	}
 	var workers []udpWorker
 	for range s.opt.Workers {
-		w, err := openBatchUDP(at, s.responder)
+		w, err := openBatchUDP(at, s.responder, s.opt.roomy())
 		if err != nil {
 			for _, open := range workers {
 				open.close()
@@ -117,16 +121,17 @@ type batchUDP struct {
 	fd       int
 	v4       bool
 	wildcard bool
+	roomy    bool // see Options.roomy
 	r        *Responder
 	counters *Counters
 }
 
-func openBatchUDP(at netip.AddrPort, r *Responder) (*batchUDP, error) {
+func openBatchUDP(at netip.AddrPort, r *Responder, roomy bool) (*batchUDP, error) {
 	fd, err := newSocket(at)
 	if err != nil {
 		return nil, err
 	}
-	w := &batchUDP{fd: fd, v4: at.Addr().Is4(), wildcard: at.Addr().IsUnspecified(), r: r}
+	w := &batchUDP{fd: fd, v4: at.Addr().Is4(), wildcard: at.Addr().IsUnspecified(), roomy: roomy, r: r}
 	if err := w.prepare(); err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -146,8 +151,11 @@ func (w *batchUDP) prepare() error {
 	if err := unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return os.NewSyscallError("setsockopt SO_REUSEPORT", err)
 	}
-	wake := unix.NsecToTimeval(int64(wakeEvery))
-	if err := unix.SetsockoptTimeval(w.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wake); err != nil {
+	wait := unix.NsecToTimeval(int64(wakeEvery))
+	if w.roomy {
+		wait = unix.NsecToTimeval(int64(linger))
+	}
+	if err := unix.SetsockoptTimeval(w.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
 		return os.NewSyscallError("setsockopt SO_RCVTIMEO", err)
 	}
 	if !w.wildcard {
@@ -166,7 +174,7 @@ func (w *batchUDP) run(ctx context.Context) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer w.close()
-	p := newPackets(w.wildcard)
+	p := newPackets(w.wildcard, w.roomy)
 	for ctx.Err() == nil {
 		n, errno := p.receive(w.fd)
 		switch errno {
@@ -225,11 +233,12 @@ type packets struct {
 	queries  [batch][maxPacket + cacheLine]byte
 	replies  [batch][maxPacket + cacheLine]byte
 	wildcard bool
-	full     bool // the last batch was: more packets are waiting
+	roomy    bool // see Options.roomy
+	idle     bool // and the last wait was in vain
 }
 
-func newPackets(wildcard bool) *packets {
-	p := &packets{wildcard: wildcard}
+func newPackets(wildcard, roomy bool) *packets {
+	p := &packets{wildcard: wildcard, roomy: roomy}
 	for i := range batch {
 		p.inVec[i].Base = &p.queries[i][0]
 		p.inVec[i].SetLen(maxPacket)
@@ -249,24 +258,36 @@ func newPackets(wildcard bool) *packets {
 	return p
 }
 
-// receive reads up to batch packets and waits for the first one up to
-// wakeEvery. After a full batch more packets are surely there, and Go's
-// scheduler is not told of a system call that does not block. It must be told
-// of one that may: a thread that blocks unannounced would hold up the garbage
-// collector.
+// receive reads up to batch packets and waits for the first one: up to
+// wakeEvery, or where there is room for linger and once that was in vain for
+// wakeEvery.
+//
+// Go's scheduler is told of the long wait, because a thread that blocks
+// unannounced keeps a processor and holds up the garbage collector. It is not
+// told of the short one, which the collector's signal ends early: told of every
+// wait under load, it takes the processor away from this thread and gives it
+// back all the time.
 func (p *packets) receive(fd int) (int, unix.Errno) {
-	var n uintptr
-	errno := unix.EAGAIN
-	if p.full {
-		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.in[0])), batch,
-			unix.MSG_DONTWAIT, 0, 0)
-	}
-	if errno == unix.EAGAIN {
-		n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.in[0])), batch,
+	if !p.roomy {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.in[0])), batch,
 			unix.MSG_WAITFORONE, 0, 0)
+		return int(n), errno
 	}
-	p.full = errno == 0 && n == batch
+	if p.idle && !readable(fd, wakeEvery) {
+		return 0, unix.EAGAIN
+	}
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&p.in[0])), batch,
+		unix.MSG_WAITFORONE, 0, 0)
+	p.idle = errno == unix.EAGAIN
 	return int(n), errno
+}
+
+// readable waits until fd has something to read or an error to tell.
+func readable(fd int, wait time.Duration) bool {
+	ready := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	timeout := unix.NsecToTimespec(int64(wait))
+	n, _, _ := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&ready)), 1, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
+	return int(n) > 0
 }
 
 func (p *packets) query(i int) []byte { return p.queries[i][:p.in[i].len] }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -49,7 +50,7 @@ func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {
 	if err := checkDataDir(conf.Data); err != nil {
 		return err
 	}
-	in, err := newInstance(conf, log)
+	in, err := newInstance(withRoom(conf), log)
 	if err != nil {
 		return err
 	}
@@ -65,6 +66,22 @@ func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {
 		log.Info("stopped")
 	}
 	return err
+}
+
+// withRoom fixes the number of DNS workers and gives Go a processor for each
+// and one for all else: a worker under load keeps its own, and lets go of it
+// between packets at a cost when there is none to spare. A GOMAXPROCS in the
+// environment stands.
+func withRoom(conf *config.Instance) *config.Instance {
+	fixed := *conf
+	if fixed.DNS.Workers == 0 {
+		fixed.DNS.Workers = runtime.GOMAXPROCS(0)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		workers := fixed.DNS.Workers * len(fixed.DNS.Listen)
+		runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), workers+1))
+	}
+	return &fixed
 }
 
 func (in *instance) adminAddr() string {
