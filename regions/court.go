@@ -21,7 +21,8 @@ type court struct {
 	ages     ages
 
 	connected bool
-	lostSince time.Time // when the store went away; meaningful while not connected
+	refused   bool      // the last picture was not believed: no better than no store
+	lostSince time.Time // when the store went away; meaningful while it is
 
 	dirty  bool      // something came in that no judgement has seen
 	judged time.Time // of the last judgement
@@ -48,13 +49,20 @@ func (c *court) take(n news, now time.Time) {
 		c.picture = n.picture
 		c.ages.see(n.picture.Ballots, now)
 	}
+	there := c.there()
 	if n.connected != nil {
-		if c.connected && !*n.connected {
-			c.lostSince = now
-		}
 		c.connected = *n.connected
 	}
+	if n.believed != nil {
+		c.refused = !*n.believed
+	}
+	if there && !c.there() {
+		c.lostSince = now
+	}
 }
+
+// there tells whether the store speaks and is believed.
+func (c *court) there() bool { return c.connected && !c.refused }
 
 // sit judges if a judgement is due. It returns how long to wait for the next
 // one, if any is in sight. The first news after a quiet time is judged at
@@ -86,8 +94,8 @@ func (c *court) sit(now time.Time) (wait time.Duration, waiting bool) {
 func (c *court) judge(now time.Time) {
 	c.dirty, c.judged = false, now
 	fresh, next := c.ages.fresh(c.picture, c.state.opts.VoteGrace, now)
-	lost := !c.connected && !now.Before(c.lostSince.Add(c.state.opts.StoreGrace))
-	if !c.connected && !lost {
+	lost := !c.there() && !now.Before(c.lostSince.Add(c.state.opts.StoreGrace))
+	if !c.there() && !lost {
 		next = earliest(next, c.lostSince.Add(c.state.opts.StoreGrace))
 	}
 	w, then := judge(Input{

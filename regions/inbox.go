@@ -12,6 +12,7 @@ type news struct {
 	picture   *Picture
 	own       *Ballot
 	connected *bool
+	believed  *bool // whether the last picture was
 	restored  *Restored
 }
 
@@ -90,22 +91,25 @@ func (s *State) SetStoreConnected(up bool) { s.inbox.put(func(n *news) { n.conne
 
 // SetPicture gives what the store says; p must not change afterwards. A
 // picture of another cluster, or of a lower revision than one given before,
-// is refused: the last world stands, and Refused tells why. It returns whether
-// the picture is believed.
+// is refused: as long as no other one is given the store counts as away, the
+// last world stands, and Refused tells why. It returns whether the picture is
+// believed.
 func (s *State) SetPicture(p *Picture) bool {
 	s.inbox.mu.Lock()
 	why := s.inbox.fence.pass(p.Cluster, p.Revision)
-	if why == "" {
+	believed := why == ""
+	s.inbox.news.believed = &believed
+	if believed {
 		s.inbox.news.picture = p
 	}
 	s.inbox.mu.Unlock()
-	if why != "" {
+	if believed {
+		s.refused.Store(nil)
+	} else {
 		s.refuse(p, why)
-		return false
 	}
-	s.refused.Store(nil)
 	s.inbox.put(func(*news) {})
-	return true
+	return believed
 }
 
 // refuse keeps the refusal, and logs it unless the one before it was alike.

@@ -147,13 +147,36 @@ func TestStateRefusesOlderAndForeignPictures(t *testing.T) {
 		}
 		b.AllowCluster(2)
 		b.SetPicture(foreign)
-		synctest.Wait()
+		pause(regions.DefaultCoalesce)
 		if b.first() != "down" || b.Refused() != nil || b.Current().Cluster != 2 {
 			t.Errorf("the operator's word did not help: %s", b.first())
 		}
 		b.SetPicture(b.picture(600, allUp...))
 		if b.Refused() == nil {
 			t.Error("the operator's word served twice")
+		}
+	})
+}
+
+// A store that is not believed is no store: after the grace the last verdicts
+// stand, and this instance's own votes remove nothing.
+func TestStateLosesTheStoreItRefuses(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.top = fleetOf(1, 1) // where the own votes alone are a majority
+		b.start("r0-a:u")
+		foreign := b.picture(500, "r0-a:u")
+		foreign.Cluster = 2
+		b.SetPicture(foreign)
+		pause(regions.DefaultStoreGrace + time.Second)
+		b.SetOwnVotes(says("r0-a", "d", b.top, time.Now()))
+		pause(time.Second)
+		if w := b.Current(); !w.StoreLost || w.Endpoints[0][0].State != healthcheck.Up || !w.Endpoints[0][0].Demoted {
+			t.Errorf("while refused: lost %v, %s; want up and demoted", w.StoreLost, b.first())
+		}
+		b.SetPicture(b.picture(11, "r0-a:u"))
+		pause(time.Second)
+		if w := b.Current(); w.StoreLost || w.Endpoints[0][0].State != healthcheck.Down {
+			t.Errorf("once believed: lost %v, %s; want down", w.StoreLost, b.first())
 		}
 	})
 }
