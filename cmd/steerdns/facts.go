@@ -53,10 +53,10 @@ func (f *facts) notReady() string {
 	switch {
 	case f.bundle == nil && f.fleetError != "":
 		return "no fleet file could be loaded: " + f.fleetError
-	case f.bundle == nil && f.picture != nil && f.picture.Fleet == nil:
-		return "no fleet file is applied yet (steerdns apply fleet.yaml)"
 	case f.bundle == nil && f.reloadOK:
 		return "the atlas for the fleet file is being made"
+	case f.bundle == nil && f.picture != nil && f.picture.Fleet == nil:
+		return "no fleet file is applied yet (steerdns apply fleet.yaml)"
 	case f.bundle == nil:
 		return "no fleet file is known yet: the store has not answered and there is no saved state"
 	case f.world == nil || !f.world.Ready:
