@@ -31,7 +31,11 @@ func Parse(pkt []byte, q *Query) Status {
 }
 
 func (q *Query) readSections(pkt []byte) Status {
-	if binary.BigEndian.Uint16(pkt[4:]) != 1 {
+	switch binary.BigEndian.Uint16(pkt[4:]) {
+	case 0: // RFC 7873 5.4 has such queries; without cookies they deserve no more than an OPT
+		return max(FormErr, q.readRecords(pkt, HeaderLen))
+	case 1:
+	default:
 		return FormErr
 	}
 	end := q.readQuestion(pkt)

@@ -151,6 +151,23 @@ func longName(n int) []byte {
 	return append(b, 0)
 }
 
+// A query without a question is refused, but its OPT record gets one back
+// (RFC 6891 7).
+func TestOPTWithoutQuestion(t *testing.T) {
+	noQuestion := func(version uint8) []byte {
+		return pack(t, "example.com.", 1, func(m *dns.Msg) {
+			withOPT(func(o *dns.OPT) { o.SetVersion(version) })(m)
+			m.Question = nil
+		})
+	}
+	for version, want := range []Status{FormErr, BadVers} {
+		var q Query
+		if st := Parse(noQuestion(uint8(version)), &q); st != want || !q.EDNS.Present || q.QName != nil {
+			t.Errorf("version %d: status %d, EDNS %+v", version, st, q.EDNS)
+		}
+	}
+}
+
 func TestLowerTouchesOnlyCapitals(t *testing.T) {
 	in := make([]byte, 255)
 	for i := range in {
