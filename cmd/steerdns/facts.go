@@ -21,7 +21,8 @@ type facts struct {
 	world      *regions.World // of the view that answers
 	epoch      string
 	bundle     *bundle
-	picture    *regions.Picture
+	picture    *regions.Picture // the last one, believed or not
+	cluster    uint64           // of the last one that was believed; 0: none was
 	status     store.Status
 	confirmed  time.Time // when the state was last known to be the store's
 	fleetError string
@@ -37,16 +38,19 @@ func (f *facts) set(change func(*facts)) {
 	change(f)
 }
 
+// confirm notes a sign of life of the store whose state this is.
+func (f *facts) confirm(at time.Time) {
+	if at.After(f.confirmed) {
+		f.confirmed = at
+	}
+}
+
 // stateAge is the time since the store last confirmed the state.
 func (f *facts) stateAge(now time.Time) time.Duration {
-	last := f.confirmed
-	if f.status.LastContact.After(last) {
-		last = f.status.LastContact
-	}
-	if last.IsZero() {
+	if f.confirmed.IsZero() {
 		return 0
 	}
-	return now.Sub(last)
+	return now.Sub(f.confirmed)
 }
 
 func (f *facts) notReady() string {

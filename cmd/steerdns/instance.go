@@ -97,6 +97,7 @@ func (in *instance) wire() {
 	in.geographer.out = in.publisher.bundles.put
 	in.geographer.failed = func(err error) { in.facts.set(func(f *facts) { f.geoError = text(err) }) }
 	in.geographer.unfit = in.follower.loaded
+	in.saver.current = in.confirmed
 	in.publisher.adopt = in.adopt
 	in.publisher.publish = in.published
 }
@@ -140,16 +141,40 @@ func (in *instance) announce(epoch, geoDigest string) {
 	in.link.publishInstance(self)
 }
 
+// confirmed is the state as the store confirms it now: the published world
+// judged anew. While the store is away or refused there is none.
+func (in *instance) confirmed() (saving, bool) {
+	in.facts.mu.Lock()
+	defer in.facts.mu.Unlock()
+	w, b := in.state.Current(), in.facts.bundle
+	if !in.facts.status.Connected || in.state.Refused() != nil || b == nil || w.Topology != b.fleet.topology || w.StoreLost || !w.Ready {
+		return saving{}, false
+	}
+	return saving{world: w, fleet: &b.fleet.file}, true
+}
+
 // onPicture is called by the store with all that it holds.
 func (in *instance) onPicture(p *regions.Picture) {
-	in.facts.set(func(f *facts) { f.picture = p })
-	if in.state.SetPicture(p) {
+	believed := in.state.SetPicture(p)
+	in.facts.set(func(f *facts) {
+		f.picture = p
+		if believed {
+			f.cluster = p.Cluster
+			f.confirm(time.Now())
+		}
+	})
+	if believed {
 		in.follower.look(p)
 	}
 }
 
 func (in *instance) onStatus(s store.Status) {
-	in.facts.set(func(f *facts) { f.status = s })
+	in.facts.set(func(f *facts) {
+		f.status = s
+		if s.Connected && s.Cluster == f.cluster && in.state.Refused() == nil {
+			f.confirm(s.LastContact)
+		}
+	})
 	in.state.SetStoreConnected(s.Connected)
 }
 
@@ -168,8 +193,9 @@ func (in *instance) castVotes(ctx context.Context) error {
 	}
 }
 
-// run works until ctx ends. DNS stops first, then the instance says goodbye
-// to the store, then the last state is saved.
+// run works until ctx ends. Then all parts stop at once, each in its own
+// order: DNS answers what is in flight, the store is told goodbye within 2 s,
+// and the last state is saved.
 func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func()) error {
 	if err := in.follower.begin(); err != nil {
 		return err

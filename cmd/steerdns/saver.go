@@ -14,8 +14,13 @@ import (
 	"github.com/steerdns/steerdns/regions/snapshot"
 )
 
-// savePause is the least time between two writes of the state.
-const savePause = 2 * time.Second
+// savePause is the least time between two writes of the state, and saveEvery
+// the most while the store confirms it: so far off, at most, is the age of
+// the state after a restart.
+const (
+	savePause = 2 * time.Second
+	saveEvery = 30 * time.Second
+)
 
 // saving is what there is to save.
 type saving struct {
@@ -30,7 +35,8 @@ type saver struct {
 	path     string
 	log      *slog.Logger
 	worlds   *latest[saving]
-	failed   bool // owned by run: the last write failed and was said
+	current  func() (saving, bool) // the state as the store confirms it now; false: it does not
+	failed   bool                  // owned by run: the last write failed and was said
 }
 
 func newSaver(instance, path string, log *slog.Logger) *saver {
@@ -50,6 +56,8 @@ func (s *saver) load() (snapshot.Snapshot, error) {
 }
 
 func (s *saver) run(ctx context.Context) error {
+	again := time.NewTicker(saveEvery)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -57,6 +65,8 @@ func (s *saver) run(ctx context.Context) error {
 			return nil
 		case w := <-s.worlds.ch:
 			s.save(w)
+		case <-again.C:
+			s.confirm()
 		}
 		select {
 		case <-ctx.Done():
@@ -65,8 +75,21 @@ func (s *saver) run(ctx context.Context) error {
 	}
 }
 
-// last saves what came in since the last write.
+// confirm saves the present state once more, with its new time.
+func (s *saver) confirm() bool {
+	w, ok := s.current()
+	if ok {
+		s.save(w)
+	}
+	return ok
+}
+
+// last saves the present state or, without the store, what came in since the
+// last write.
 func (s *saver) last() {
+	if s.confirm() {
+		return
+	}
 	select {
 	case w := <-s.worlds.ch:
 		s.save(w)
