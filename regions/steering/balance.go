@@ -13,23 +13,36 @@ const (
 
 // VariantOf is the variant of a client: the same for all of its /24 or /48,
 // on every machine, and below Variants. An invalid address has variant 0.
+//
+// It hashes the 16 octets of the prefix's address, an IPv4 one written as
+// IPv4-mapped. What is the same for a family is in the constants.
 func VariantOf(addr netip.Addr) uint8 {
-	addr = addr.Unmap().WithZone("")
-	n := VariantBits6
-	if addr.Is4() {
-		n = VariantBits4
-	}
-	p, err := addr.Prefix(n)
-	if err != nil || !addr.IsValid() {
+	addr = addr.Unmap()
+	var h uint64
+	switch {
+	case addr.Is4():
+		b := addr.As4()
+		h = fnv(fnvMapped, b[:VariantBits4/8]) * fnvPrime
+	case addr.Is6():
+		b := addr.As16()
+		h = fnv(fnvOffset, b[:VariantBits6/8]) * fnvZeros10
+	default:
 		return 0
 	}
-	b := p.Addr().As16()
-	return uint8(mix(fnv(fnvOffset, b[:])) % Variants)
+	return uint8(mix(h) % Variants)
 }
 
 const (
 	fnvOffset = 14695981039346656037
 	fnvPrime  = 1099511628211
+
+	// fnvZeros10 is what ten octets of 0 multiply a hash with, and fnvMapped
+	// the hash of ten octets of 0 and two of 255: the start of an IPv4-mapped
+	// address (RFC 4291 section 2.5.5.2).
+	fnvZeros10 = fnvPrime * fnvPrime * fnvPrime * fnvPrime * fnvPrime * fnvPrime * fnvPrime * fnvPrime * fnvPrime * fnvPrime % (1 << 64)
+	fnvZeros   = fnvOffset * fnvZeros10 % (1 << 64)
+	fnvOnes    = (fnvZeros ^ 0xff) * fnvPrime % (1 << 64)
+	fnvMapped  = (fnvOnes ^ 0xff) * fnvPrime % (1 << 64)
 )
 
 // fnv continues an FNV-1a hash.

@@ -2,7 +2,9 @@ package steering_test
 
 import (
 	"bytes"
+	"hash/fnv"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"testing"
@@ -294,4 +296,36 @@ func TestVariedHoldsForAllVariants(t *testing.T) {
 func sameKept(a, b steering.Decision) bool {
 	return a.Outcome == b.Outcome && a.TTL == b.TTL && slices.EqualFunc(a.Candidates[:a.Kept], b.Candidates[:b.Kept],
 		func(x, y steering.Candidate) bool { return x.Endpoint == y.Endpoint })
+}
+
+// TestVariantOfHashesThePrefix holds VariantOf to the plain hash of the
+// prefix, so that instances of different versions agree.
+func TestVariantOfHashesThePrefix(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		octets := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "octets")
+		for _, addr := range []netip.Addr{
+			netip.AddrFrom4([4]byte(octets)),
+			netip.AddrFrom16([16]byte(octets)),
+			netip.AddrFrom16(netip.AddrFrom4([4]byte(octets)).As16()),
+			netip.AddrFrom16([16]byte(octets)).WithZone("eth0"),
+		} {
+			bits := steering.VariantBits6
+			if addr.Unmap().Is4() {
+				bits = steering.VariantBits4
+			}
+			p, err := addr.Unmap().WithZone("").Prefix(bits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := p.Addr().As16()
+			h := fnv.New64a()
+			h.Write(b[:])
+			x := h.Sum64()
+			x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+			x = (x ^ x>>27) * 0x94d049bb133111eb
+			if got, want := steering.VariantOf(addr), uint8((x^x>>31)%steering.Variants); got != want {
+				t.Fatalf("%v: variant %d, want %d", addr, got, want)
+			}
+		}
+	})
 }
