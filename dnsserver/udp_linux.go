@@ -158,6 +158,14 @@ func (w *batchUDP) prepare() error {
 	if err := unix.SetsockoptTimeval(w.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
 		return os.NewSyscallError("setsockopt SO_RCVTIMEO", err)
 	}
+	// Best effort too: a forged ICMP message must not make the system believe
+	// in a narrow path and send replies in fragments, of which others can be
+	// slipped in. MaxUDP is what keeps replies whole (RFC 9715).
+	if w.v4 {
+		_ = unix.SetsockoptInt(w.fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT)
+	} else {
+		_ = unix.SetsockoptInt(w.fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT)
+	}
 	if !w.wildcard {
 		return nil
 	}
@@ -177,16 +185,27 @@ func (w *batchUDP) run(ctx context.Context) error {
 	p := newPackets(w.wildcard, w.roomy)
 	for ctx.Err() == nil {
 		n, errno := p.receive(w.fd)
-		switch errno {
-		case 0:
+		switch {
+		case errno == 0:
 			w.serve(p, n)
-		case unix.EAGAIN, unix.EINTR:
-		case unix.EBADF, unix.ENOTSOCK, unix.EINVAL, unix.EFAULT:
+		case hopeless(errno):
 			return fmt.Errorf("read UDP packets: %w", errno)
-		default: // an ICMP error of an earlier reply, or no memory: go on
+		case errno == unix.ENOMEM, errno == unix.ENOBUFS:
+			pause(ctx)
+		default: // nothing came, a signal, or an ICMP error of an earlier reply
 		}
 	}
 	return nil
+}
+
+// hopeless tells the errors that would only come again, at full speed; the
+// last three are what filters of system calls say.
+func hopeless(errno unix.Errno) bool {
+	switch errno {
+	case unix.EBADF, unix.ENOTSOCK, unix.EINVAL, unix.EFAULT, unix.ENOSYS, unix.EPERM, unix.EACCES:
+		return true
+	}
+	return false
 }
 
 // serve answers the n packets that were received.
