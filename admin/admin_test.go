@@ -35,7 +35,10 @@ func (m *memory) World() *regions.World     { return m.world }
 func (m *memory) Picture() *regions.Picture { return m.picture }
 func (m *memory) Facts() Facts              { return m.facts }
 func (m *memory) Locate() (Locator, bool)   { return Locator{}, false }
-func (m *memory) AcceptCluster(id uint64)   { m.accepted = id }
+func (m *memory) AcceptCluster(id uint64) error {
+	m.accepted = id
+	return m.refuse
+}
 func (m *memory) Apply(_ context.Context, r FleetRequest) (regions.FleetFile, error) {
 	m.applied = append(m.applied, r)
 	return regions.FleetFile{N: 7, By: r.By, Text: r.Text}, m.refuse
@@ -343,5 +346,14 @@ func TestBodiesAreBoundedAndStrict(t *testing.T) {
 		if resp.StatusCode != http.StatusBadRequest || err != nil || r.Message == "" {
 			t.Errorf("%s: %d %v %q", name, resp.StatusCode, err, r.Message)
 		}
+	}
+}
+
+// The revision is the one that was applied, not one that was refused.
+func TestStatusRevisionIsTheAppliedOne(t *testing.T) {
+	m := newMemory()
+	m.picture.Revision = 9
+	if s := MakeStatus(m.world, m.picture, m.facts); s.Revision != m.world.Revision {
+		t.Errorf("revision %d, want the world's %d", s.Revision, m.world.Revision)
 	}
 }

@@ -18,7 +18,7 @@ type Backend interface {
 	Facts() Facts
 	Locate() (Locator, bool) // false before the first atlas
 
-	AcceptCluster(id uint64) // the operator's word that the store's state is to be believed, once
+	AcceptCluster(id uint64) error // the operator's word that the store's state is to be believed, once
 	Apply(ctx context.Context, r FleetRequest) (regions.FleetFile, error)
 	History(ctx context.Context) ([]regions.FleetFile, error)
 	// PutOverride writes o, which was checked against the world at revision

@@ -126,7 +126,9 @@ func (s *Server) acceptCluster(r *http.Request) (any, error) {
 	if err != nil || id == 0 {
 		return nil, bad("%q is not a cluster id (16 hex digits, as the status shows it)", req.ID)
 	}
-	s.backend.AcceptCluster(id)
+	if err := s.backend.AcceptCluster(id); err != nil {
+		return nil, err
+	}
 	s.log.Warn("an operator accepts the store's cluster", "cluster", req.ID)
 	return req, nil
 }

@@ -19,11 +19,11 @@ func MakeStatus(w *regions.World, p *regions.Picture, f Facts) Status {
 		Overrides: []regions.Override{}, Rejected: []regions.Rejected{},
 	}
 	if p != nil {
-		s.Revision = p.Revision
 		s.Rejected = append(s.Rejected, p.Rejected...)
 		s.Instances = instanceRows(p, f)
 	}
 	if w != nil {
+		s.Revision = w.Revision
 		s.Brake = w.Brake
 		s.Overrides = append(s.Overrides, w.Overrides...)
 		s.Endpoints = endpointRows(w)

@@ -61,8 +61,12 @@ func (b backend) Facts() admin.Facts {
 }
 
 // AcceptCluster passes the operator's word on to all that guard against an
-// older or another store, and hands the refused picture in once more.
-func (b backend) AcceptCluster(id uint64) {
+// older or another store, and hands the refused picture in once more. While
+// the store is believed there is nothing to say: the word would lie in wait.
+func (b backend) AcceptCluster(id uint64) error {
+	if b.Facts().Store.Connected && b.state.Refused() == nil {
+		return &admin.Refusal{Status: http.StatusConflict, Message: "this instance believes its store already: there is nothing to accept"}
+	}
 	b.follower.older.Store(true)
 	b.state.AllowCluster(id)
 	if s, err := b.link.use(); err == nil {
@@ -71,6 +75,7 @@ func (b backend) AcceptCluster(id uint64) {
 	if p := b.Picture(); p != nil && p.Cluster == id {
 		b.onPicture(p)
 	}
+	return nil
 }
 
 // Apply checks a fleet file as this instance would load it, then stores it.

@@ -2,9 +2,11 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/steerdns/steerdns/config"
 	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/store"
 )
 
 // While a new fleet file waits for its first world, explain and status speak
@@ -21,5 +23,22 @@ func TestBackendShowsTheFleetThatAnswers(t *testing.T) {
 	in.adopt(next)
 	if in.facts.bundle != answering || (backend{in}).World().Topology != answering.fleet.topology {
 		t.Error("a fleet file that does not answer yet is shown")
+	}
+}
+
+// The word to believe a store is for one that is refused now, not for later.
+func TestBackendKeepsNoWordInStock(t *testing.T) {
+	in := newTestFollower(t, config.FleetSource{BuiltIn: true}).in
+	in.onPicture(&regions.Picture{Cluster: 1, Revision: 5})
+	in.onStatus(store.Status{Connected: true, Cluster: 1, LastContact: time.Now()})
+	if err := (backend{in}).AcceptCluster(2); err == nil {
+		t.Error("taken although nothing is refused")
+	}
+	other := &regions.Picture{Cluster: 2, Revision: 9}
+	if in.onPicture(other); in.state.Refused() == nil {
+		t.Fatal("another cluster is believed without a word")
+	}
+	if err := (backend{in}).AcceptCluster(2); err != nil || in.state.Refused() != nil {
+		t.Errorf("the word did not help: %v", err)
 	}
 }

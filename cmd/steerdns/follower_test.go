@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/steerdns/steerdns/config"
+	"github.com/steerdns/steerdns/dnsserver"
 	"github.com/steerdns/steerdns/regions"
 )
 
@@ -17,7 +18,11 @@ func newTestFollower(t *testing.T, source config.FleetSource) *follower {
 	t.Helper()
 	conf := config.DefaultInstance()
 	conf.Data, conf.Fleet = t.TempDir(), source
-	in := &instance{conf: conf, log: slog.New(slog.DiscardHandler), voted: newLatest[struct{}](), counters: newTransitions()}
+	log := slog.New(slog.DiscardHandler)
+	in := &instance{
+		conf: conf, log: log, voted: newLatest[struct{}](), counters: newTransitions(),
+		link: &storeLink{conf: conf.Store, log: log}, dns: dnsserver.NewServer(dnsOptions(conf, log)),
+	}
 	in.wire()
 	return in.follower
 }
