@@ -74,6 +74,9 @@ func (c *crew) names() (list string) {
 
 // launch needs c.mu.
 func (c *crew) launch(j job) error {
+	if c.closing {
+		return fmt.Errorf("%s is not started: the demo is ending", j.name)
+	}
 	logFile, err := os.OpenFile(c.logPath(j.name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
