@@ -73,7 +73,7 @@ func why(v *Verdict) string {
 	case v.Drained != nil:
 		return "drained by " + v.Drained.Owner + ": " + v.Drained.Reason
 	case v.Demoted:
-		return "demoted: this instance's own probes fail while the store is out of reach"
+		return "demoted: the votes there are say down, but too few vote to remove it, or the store is out of reach"
 	case v.Reason == "":
 		return "no override any more"
 	}

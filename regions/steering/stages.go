@@ -161,7 +161,7 @@ func (d *deliberation) explainKept(list []*entry, failOpen bool) {
 		case e.standing == held:
 			e.keep(regions.StageHealthy, reason(CodeHeld, "is down by votes, but the brake keeps it, ranked last"))
 		case e.standing == doubted && e.verdict.Demoted:
-			e.keep(regions.StageHealthy, reason(CodeDemoted, "this instance cannot reach it while the store is lost: ranked last"))
+			e.keep(regions.StageHealthy, reason(CodeDemoted, "the votes there are say down, but too few vote to remove it, or the store is lost: ranked last"))
 		case e.standing == doubted:
 			e.keep(regions.StageHealthy, reason(CodeHeld, "is up in a region that the brake holds: ranked last"))
 		case d.near && d.place.Located && e.Rank == best:
