@@ -66,6 +66,9 @@ func findService(w *regions.World, name string) (int, error) {
 
 func parseFrom(from string) (netip.Prefix, error) {
 	if p, err := netip.ParsePrefix(from); err == nil {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
 		return p.Masked(), nil
 	}
 	a, err := netip.ParseAddr(from)

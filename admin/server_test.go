@@ -39,3 +39,15 @@ func TestServerStopsWithAnOpenConnection(t *testing.T) {
 		t.Error("Run did not return")
 	}
 }
+
+// An IPv4 client is the same one in IPv6 clothes.
+func TestParseFromUnmaps(t *testing.T) {
+	for from, want := range map[string]string{
+		"::ffff:192.0.2.7": "192.0.2.7/32", "::ffff:192.0.2.7/120": "192.0.2.0/24",
+		"192.0.2.7/24": "192.0.2.0/24", "2001:db8::7/48": "2001:db8::/48",
+	} {
+		if p, err := parseFrom(from); err != nil || p.String() != want {
+			t.Errorf("%s: %v, %v; want %s", from, p, err, want)
+		}
+	}
+}

@@ -60,6 +60,7 @@ Start here:
   steerdns demo                          a three-region fleet on this machine
   steerdns serve --config steerdns.yaml  one instance
   steerdns status                        what the fleet believes, and why`,
+		Version:       versionText(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -70,6 +71,7 @@ Start here:
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newApply(), newStatus(), newExplain(),
 		newDrain(), newUndrain(), newHistory(), newAcceptCluster(), newVersion(), newMan(), newBackend(), newEtcd())

@@ -29,15 +29,20 @@ func versionString() string {
 	return release + commit
 }
 
+// versionText is what `version` and --version print.
+func versionText() string {
+	return fmt.Sprintf("steerdns %s (%s, %s/%s)\n%s\n",
+		versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH, dbip.Attribution)
+}
+
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and the sources of the built-in data",
 		Args:  exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			fmt.Fprintf(cmd.OutOrStdout(), "steerdns %s (%s, %s/%s)\n%s\n",
-				versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH, dbip.Attribution)
-			return nil
+			_, err := fmt.Fprint(cmd.OutOrStdout(), versionText())
+			return err
 		},
 	}
 }
