@@ -301,12 +301,13 @@ func (p *packets) receive(fd int) (int, unix.Errno) {
 	return int(n), errno
 }
 
-// readable waits until fd has something to read or an error to tell.
+// readable waits until fd has something to read or an error to tell. Where it
+// cannot wait it says yes: the read then does, or has the error.
 func readable(fd int, wait time.Duration) bool {
 	ready := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 	timeout := unix.NsecToTimespec(int64(wait))
 	n, _, _ := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&ready)), 1, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
-	return int(n) > 0
+	return n != 0
 }
 
 func (p *packets) query(i int) []byte { return p.queries[i][:p.in[i].len] }
