@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -72,8 +73,8 @@ func TestScopeIsHonest(t *testing.T) {
 }
 
 // fiveRegions has one endpoint a region, so that an answer depends on nothing
-// but the place, and scopes are as wide as geography allows. One vantage of
-// five is no quorum: nothing is ever judged down.
+// but the place, and scopes are as wide as geography allows. They are probed
+// at the instance's own port, so that nothing changes while the test asks.
 const fiveRegions = `zones:
   - name: gslb.example.com
     soa: {mname: ns1.gslb.example.com, rname: hostmaster.example.com}
@@ -87,21 +88,24 @@ regions:
   - {name: sa-east, latitude: -23.55, longitude: -46.63, country: BR}
   - {name: ap-south, latitude: 1.35, longitude: 103.82, country: SG}
 checks:
-  - {name: web, type: tcp, port: 9}
+  - {name: self, type: tcp, port: PORT}
 services:
   - name: www.gslb.example.com
-    check: web
+    check: self
     policy: [near, {take: {count: 2, regions: 2}}]
     endpoints:
-      us-east: [127.0.41.1]
-      us-west: [127.0.42.1]
-      eu-west: [127.0.43.1]
-      sa-east: [127.0.44.1]
-      ap-south: [127.0.45.1]
+      us-east: [{address: 127.0.41.1, probe: 127.0.0.1}]
+      us-west: [{address: 127.0.42.1, probe: 127.0.0.1}]
+      eu-west: [{address: 127.0.43.1, probe: 127.0.0.1}]
+      sa-east: [{address: 127.0.44.1, probe: 127.0.0.1}]
+      ap-south: [{address: 127.0.45.1, probe: 127.0.0.1}]
 `
 
 func TestScopeOfGeographyIsHonest(t *testing.T) {
-	l := loneInstance(t, write(t, t.TempDir(), "fleet.yaml", fiveRegions), embedded(t), "")
+	dir := t.TempDir()
+	l := loneInstance(t, filepath.Join(dir, "fleet.yaml"), embedded(t), "")
+	_, port, _ := strings.Cut(l.DNS, ":")
+	write(t, dir, "fleet.yaml", strings.Replace(fiveRegions, "PORT", port, 1))
 	l.inRegion(t, "eu-west")
 	l.awaitReady(t, l.serve(t))
 	random := rand.New(rand.NewPCG(3, 4))

@@ -21,13 +21,20 @@ type sighting struct {
 // ages is the sightings by instance name.
 type ages map[string]sighting
 
-// see notes which ballots moved, and forgets those that are gone.
-func (a ages) see(ballots []Ballot, now time.Time) {
+// see notes which ballots moved, and forgets those that are gone. A ballot
+// that is seen for the first time may be as old as its store was away, leases
+// and all: unless trusting, it has to move once before it counts.
+func (a ages) see(ballots []Ballot, trusting bool, now time.Time) {
 	here := make(map[string]bool, len(ballots))
 	for _, b := range ballots {
 		here[b.Instance] = true
-		if last, ok := a[b.Instance]; !ok || last.boot != b.Boot || last.seq != b.Seq {
+		last, known := a[b.Instance]
+		switch {
+		case known && last.boot == b.Boot && last.seq == b.Seq:
+		case known || trusting:
 			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq, at: now}
+		default:
+			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq} // stale since ever
 		}
 	}
 	for name := range a {

@@ -47,7 +47,7 @@ func (c *court) take(n news, now time.Time) {
 	}
 	if n.picture != nil {
 		c.picture = n.picture
-		c.ages.see(n.picture.Ballots, now)
+		c.ages.see(n.picture.Ballots, !c.knowsVerdicts(), now)
 	}
 	there := c.there()
 	if n.connected != nil {
@@ -104,6 +104,12 @@ func (c *court) judge(now time.Time) {
 	})
 	c.next = earliest(next, then)
 	c.announce(w)
+}
+
+// knowsVerdicts reports whether there are verdicts to go on with. Without any,
+// votes of unknown age are better than nothing.
+func (c *court) knowsVerdicts() bool {
+	return c.restored != nil || c.last != nil && c.last.Ready
 }
 
 // previous is the last world, or the one before the restart.

@@ -52,6 +52,7 @@ type fence struct {
 	known    bool
 	cluster  uint64
 	revision int64
+	behind   bool // the cluster's history went back: refused for good, since its own writes soon hide it
 	allowed  bool // the operator's word for one change of cluster or step back
 	allow    uint64
 }
@@ -68,11 +69,12 @@ type Refusal struct {
 func (f *fence) pass(cluster uint64, revision int64) string {
 	switch {
 	case f.allowed && (f.allow == 0 || f.allow == cluster):
-		f.allowed = false
+		f.allowed, f.behind = false, false
 	case f.known && cluster != f.cluster:
 		return fmt.Sprintf("the store is another cluster (%016x, not %016x): its state is not believed without an operator's word", cluster, f.cluster)
-	case f.known && revision < f.revision:
-		return fmt.Sprintf("revision %d is behind the applied %d of the same cluster", revision, f.revision)
+	case f.known && (f.behind || revision < f.revision):
+		f.behind = true
+		return fmt.Sprintf("its history went back behind the applied revision %d of the same cluster (it is at %d): an old backup, or lost data", f.revision, revision)
 	}
 	f.known, f.cluster, f.revision = true, cluster, revision
 	return ""

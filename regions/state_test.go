@@ -295,12 +295,23 @@ func TestStateRestores(t *testing.T) {
 		if b.first() != "down" {
 			t.Fatal("a picture older than the snapshot was applied")
 		}
+		b.SetPicture(b.picture(51, allUp...)) // its own writes took it past the snapshot
+		pause(time.Second)
+		if b.first() != "down" || b.Refused() == nil {
+			t.Fatal("a store whose history went back was believed without a word")
+		}
+		b.AllowCluster(1)
 		b.SetPicture(b.picture(51)) // the store is back before any vote is
 		pause(time.Second)
 		if b.first() != "down frozen" {
 			t.Errorf("without votes yet: %s", b.first())
 		}
-		b.SetPicture(b.picture(52, allUp...))
+		b.SetPicture(b.picture(52, allUp...)) // votes that may be as old as the snapshot
+		pause(time.Second)
+		if b.first() != "down frozen" {
+			t.Errorf("with votes that never moved: %s", b.first())
+		}
+		b.SetPicture(b.picture(53, allUp...))
 		pause(time.Second)
 		if b.first() != "up" {
 			t.Errorf("with votes: %s", b.first())

@@ -56,12 +56,13 @@ func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {
 	}
 	reload, stop := hangups()
 	defer stop()
+	unhook := context.AfterFunc(ctx, func() { notify(log, daemon.SdNotifyStopping) })
+	defer unhook()
 	err = in.run(ctx, reload, func() {
 		log.Info("serving", "instance", conf.Name, "region", conf.Region, "version", versionString(),
 			"dns", addrStrings(in.dns.Addrs()), "admin", in.adminAddr())
 		notify(log, daemon.SdNotifyReady)
 	})
-	notify(log, daemon.SdNotifyStopping)
 	if err == nil {
 		log.Info("stopped")
 	}

@@ -38,8 +38,45 @@ func (l *storeLink) kind() string {
 	return "etcd"
 }
 
-// run keeps the link until ctx ends.
+// storeRetry is the pause before a store that could not be set up, or whose
+// embedded server ended, is tried again.
+const storeRetry = 2 * time.Second
+
+// run keeps the link until ctx ends. Nothing that happens to the store ends
+// an instance: it is said, and tried again.
 func (l *storeLink) run(ctx context.Context, picture func(*regions.Picture), status func(store.Status)) error {
+	said := ""
+	for {
+		err := l.once(ctx, picture, status)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if text(err) != said {
+			said = text(err)
+			l.log.Error("the store cannot be used; the last world stands, and it is tried again", "every", storeRetry, "error", err)
+		}
+		status(l.lost(err))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(storeRetry):
+		}
+	}
+}
+
+// lost is the status of a store that ended with err.
+func (l *storeLink) lost(err error) store.Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := store.Status{}
+	if l.client != nil {
+		s = l.client.Status()
+	}
+	s.Connected, s.Since, s.Reason = false, time.Now(), text(err)
+	return s
+}
+
+func (l *storeLink) once(ctx context.Context, picture func(*regions.Picture), status func(store.Status)) error {
 	if l.conf.Etcd != nil {
 		remote, prefix, err := remoteOf(l.conf.Etcd)
 		if err != nil {

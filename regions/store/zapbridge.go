@@ -11,9 +11,11 @@ import (
 )
 
 // newZap is a logger for etcd. Once closing is set, what etcd complains of is
-// its own end and nobody's matter.
+// its own end and nobody's matter. What is fatal to etcd (a disk that cannot be
+// written) ends the goroutine that met it, never the process: queries are
+// answered on, and the silence of the store is noticed.
 func newZap(log *slog.Logger, closing *atomic.Bool) *zap.Logger {
-	return zap.New(&zapBridge{log: log, closing: closing})
+	return zap.New(&zapBridge{log: log, closing: closing}, zap.WithFatalHook(zapcore.WriteThenGoexit))
 }
 
 // zapBridge gives etcd's warnings and errors to slog and drops the rest.
