@@ -220,6 +220,9 @@ func (c *tcpConn) flush() bool {
 		c.out = make([]byte, 0, 2*maxPending) // give back what a huge reply took
 	}
 	c.out = c.out[:0]
+	if err != nil {
+		c.conn.SetLinger(0) // what it did not take is dropped, not kept by the kernel
+	}
 	return err == nil
 }
 
