@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +19,10 @@ import (
 func TestSaverKeepsTheStatesAgeHonest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSaver("local", filepath.Join(t.TempDir(), "state"), slog.New(slog.DiscardHandler))
-		there := true
+		var there atomic.Bool
+		there.Store(true)
 		s.current = func() (saving, bool) {
-			return saving{world: &regions.World{Topology: &regions.Topology{}, Ready: true, Judged: time.Now()}}, there
+			return saving{world: &regions.World{Topology: &regions.Topology{}, Ready: true, Judged: time.Now()}}, there.Load()
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -37,11 +39,11 @@ func TestSaverKeepsTheStatesAgeHonest(t *testing.T) {
 		if got := age(time.Hour); got > saveEvery {
 			t.Errorf("saved %v ago, want at most %v", got, saveEvery)
 		}
-		there = false
+		there.Store(false)
 		if got := age(time.Hour); got < time.Hour-saveEvery {
 			t.Errorf("without the store the saved state is %v old", got)
 		}
-		there = true
+		there.Store(true)
 		cancel()
 		<-done
 		if got := age(0); got != 0 {
