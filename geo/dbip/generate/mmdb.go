@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -120,6 +121,10 @@ func (s *section) record(p place) {
 	s.double(p.lon)
 }
 
+// errNothing says that there is nothing to encode: readers refuse a file
+// without nodes.
+var errNothing = errors.New("the sources locate nothing")
+
 func encodeMetadata(nodes int, epoch uint) []byte {
 	s := &section{}
 	field := func(key string, kind int, v uint64) {
@@ -147,6 +152,9 @@ func encodeMetadata(nodes int, epoch uint) []byte {
 // encode writes the tree below root as an mmdb.
 func encode(d *dag, root ref, places []place, epoch uint) ([]byte, error) {
 	nodes, number, used := d.order(root)
+	if len(nodes) == 0 {
+		return nil, errNothing
+	}
 	data, offsets := encodeData(places, used)
 	if largest := len(nodes) + separatorBytes + len(data); largest > maxRecord {
 		return nil, fmt.Errorf("%d nodes and %d bytes of data do not fit in %d-bit records: lower -bytes", len(nodes), len(data), recordBits)
