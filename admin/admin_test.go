@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -304,7 +305,8 @@ func TestUndrainAndApply(t *testing.T) {
 		t.Errorf("apply: %+v, %v", f, err)
 	}
 	m.refuse = &Refusal{http.StatusConflict, "number 8 by bob is in force"}
-	if _, err := c.Apply(t.Context(), FleetRequest{}); !IsConflict(err) || err.Error() != "number 8 by bob is in force" {
+	_, err := c.Apply(t.Context(), FleetRequest{})
+	if r, ok := errors.AsType[*Refusal](err); !ok || r.Status != http.StatusConflict || err.Error() != "number 8 by bob is in force" {
 		t.Errorf("lost race: %v", err)
 	}
 }

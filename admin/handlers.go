@@ -162,9 +162,3 @@ func verdict(w http.ResponseWriter, ok bool, why string) {
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_, _ = io.WriteString(w, why+"\n")
 }
-
-// IsConflict tells whether an error is a lost race for the same thing.
-func IsConflict(err error) bool {
-	r, ok := errors.AsType[*Refusal](err)
-	return ok && r.Status == http.StatusConflict
-}
