@@ -40,7 +40,7 @@ func TestDemoEndsEveryChild(t *testing.T) {
 }
 
 // The words of the demo hold what a visitor needs to go on.
-func TestDemoTellsWhatToDo(t *testing.T) {
+func TestDemoTellsHowToAskAndBreakIt(t *testing.T) {
 	d := wholeDemo(t)
 	said := d.said.String()
 	for _, part := range d.Instances {
