@@ -14,12 +14,19 @@ type Transport uint8
 const (
 	UDP Transport = iota
 	TCP
+	DoT // RFC 7858
+	DoH // RFC 8484
+	DoQ // RFC 9250
 	transports
 )
 
-var transportNames = [transports]string{"udp", "tcp"}
+var transportNames = [transports]string{"udp", "tcp", "dot", "doh", "doq"}
 
 func (t Transport) String() string { return transportNames[t] }
+
+// Encrypted tells the transports that nobody on the way can read. Their
+// replies are the ones that are padded (RFC 7830 6).
+func (t Transport) Encrypted() bool { return t >= DoT }
 
 // maxInstance is how much of an instance's name NSID carries, in octets.
 const maxInstance = 63
