@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -92,9 +93,12 @@ func (b *builder) publish() {
 	for i, a := range b.assemblies {
 		a.built.Index = i
 		b.set.zones = append(b.set.zones, a.built)
+		a.built.nodes = make([]*Node, 0, len(a.order))
 		for _, d := range a.order {
+			a.built.nodes = append(a.built.nodes, d.node)
 			b.publishNode(a, d)
 		}
+		slices.SortFunc(a.built.nodes, compareNodes)
 	}
 }
 

@@ -78,6 +78,7 @@ type Zone struct {
 	apex  *Node
 	soa   *dns.SOA
 	name  string
+	nodes []*Node // all of the zone, in canonical order
 }
 
 // String gives the zone's name in presentation form.
