@@ -9,7 +9,7 @@ import (
 // overrides end by it.
 const longestSleep = time.Minute
 
-// court is what Run owns: the state of knowledge, and when to judge it.
+// court is what a Stepper owns: the state of knowledge, and when to judge it.
 type court struct {
 	state *State
 
@@ -29,8 +29,8 @@ type court struct {
 	next   time.Time // when time alone makes a judgement due; zero: never
 }
 
-func newCourt(s *State) *court {
-	return &court{state: s, ages: ages{}, lostSince: time.Now()}
+func newCourt(s *State, now time.Time) *court {
+	return &court{state: s, ages: ages{}, lostSince: now}
 }
 
 // take adds what came in to the knowledge.

@@ -68,7 +68,7 @@ func (s *State) Current() *World { return s.current.Load() }
 
 // Run judges until ctx ends, and returns nil then. It must run once only.
 func (s *State) Run(ctx context.Context) error {
-	c := newCourt(s)
+	judge := s.Stepper(time.Now())
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -76,10 +76,9 @@ func (s *State) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.inbox.wake:
-			c.take(s.inbox.empty(), time.Now())
 		case <-timer.C:
 		}
-		wait, waiting := c.sit(time.Now())
+		wait, waiting := judge.Step(time.Now())
 		timer.Stop()
 		if waiting {
 			timer.Reset(wait)

@@ -7,10 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -76,12 +73,15 @@ func decode(file []byte) (Snapshot, error) {
 // Save writes s to path, so that at every moment of a crash path, or else
 // path+".prev", holds a whole snapshot. The file is readable by its owner
 // only. Only one Save of a path may run at a time.
-func Save(path string, s Snapshot) error {
+func Save(path string, s Snapshot) error { return SaveTo(files{}, path, s) }
+
+// SaveTo is Save on another disk than the operating system's.
+func SaveTo(d Disk, path string, s Snapshot) error {
 	file, err := encode(s)
 	if err != nil {
 		return fmt.Errorf("snapshot %s: %w", path, err)
 	}
-	if err := replace(path, file); err != nil {
+	if err := replace(d, path, file); err != nil {
 		return fmt.Errorf("snapshot %s (the one before it is kept): %w", path, err)
 	}
 	return nil
@@ -89,62 +89,42 @@ func Save(path string, s Snapshot) error {
 
 // replace puts file at path: a temporary file, made durable, takes its name
 // after the present one, if it is whole, was linked to path+".prev".
-func replace(path string, file []byte) error {
+func replace(d Disk, path string, file []byte) error {
 	temp := path + ".tmp"
-	if err := writeDurably(temp, file); err != nil {
-		return errors.Join(err, discard(temp))
+	if err := d.Write(temp, file); err != nil {
+		return errors.Join(err, discard(d, temp))
 	}
-	if _, err := read(path); err == nil {
-		if err := keepPrevious(path); err != nil {
-			return errors.Join(err, discard(temp))
+	if _, err := read(d, path); err == nil {
+		if err := keepPrevious(d, path); err != nil {
+			return errors.Join(err, discard(d, temp))
 		}
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return errors.Join(err, discard(temp))
+	if err := d.Rename(temp, path); err != nil {
+		return errors.Join(err, discard(d, temp))
 	}
-	return syncDir(filepath.Dir(path))
+	return d.SyncDir(path)
 }
 
 // keepPrevious makes path+".prev" the file that path is, without a moment at
 // which either name is missing.
-func keepPrevious(path string) error {
+func keepPrevious(d Disk, path string) error {
 	link := path + prevSuffix + ".tmp"
-	if err := discard(link); err != nil {
+	if err := discard(d, link); err != nil {
 		return err
 	}
-	if err := os.Link(path, link); err != nil {
+	if err := d.Link(path, link); err != nil {
 		// A file system without hard links: path is away for a moment,
 		// in which Load finds the previous one.
-		return os.Rename(path, path+prevSuffix)
+		return d.Rename(path, path+prevSuffix)
 	}
-	return os.Rename(link, path+prevSuffix)
+	return d.Rename(link, path+prevSuffix)
 }
 
-func discard(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func discard(d Disk, path string) error {
+	if err := d.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
-}
-
-func writeDurably(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Source says where Load found a snapshot.
@@ -157,12 +137,15 @@ type Source struct {
 // Load reads the snapshot at path or, when that cannot be used, the previous
 // one, and says which and why. Without a usable file it fails; the error is
 // fs.ErrNotExist when there is none at all, as on a first start.
-func Load(path string) (Snapshot, Source, error) {
-	s, err := read(path)
+func Load(path string) (Snapshot, Source, error) { return LoadFrom(files{}, path) }
+
+// LoadFrom is Load on another disk than the operating system's.
+func LoadFrom(d Disk, path string) (Snapshot, Source, error) {
+	s, err := read(d, path)
 	if err == nil {
 		return s, Source{Path: path}, nil
 	}
-	prev, prevErr := read(path + prevSuffix)
+	prev, prevErr := read(d, path+prevSuffix)
 	if prevErr == nil {
 		return prev, Source{Path: path + prevSuffix, Previous: true, Refused: err}, nil
 	}
@@ -172,13 +155,12 @@ func Load(path string) (Snapshot, Source, error) {
 	return Snapshot{}, Source{}, fmt.Errorf("no usable snapshot: %v; %v", err, prevErr)
 }
 
-func read(path string) (Snapshot, error) {
-	f, err := os.Open(path)
-	if err != nil {
+func read(d Disk, path string) (Snapshot, error) {
+	file, err := d.Read(path, maxSize+1)
+	if errors.Is(err, fs.ErrNotExist) {
 		return Snapshot{}, err
 	}
-	file, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err != nil {
 		return Snapshot{}, fmt.Errorf("snapshot %s: %w", path, err)
 	}
 	if len(file) > maxSize {
