@@ -84,12 +84,13 @@ const (
 	dropShort      dropReason = iota // no room for a header
 	dropResponse                     // QR is set
 	dropOversize                     // longer than we read
-	dropConnLimit                    // too many TCP connections
+	dropConnLimit                    // too many connections
+	dropHandshake                    // what comes before the first query failed
 	dropUnsendable                   // the system refused to send the reply
 	dropReasons
 )
 
-var dropReasonNames = [dropReasons]string{"short", "response", "oversize", "connection_limit", "unsendable"}
+var dropReasonNames = [dropReasons]string{"short", "response", "oversize", "connection_limit", "handshake", "unsendable"}
 
 // histogram counts durations. The last bucket has no upper bound.
 type histogram struct {

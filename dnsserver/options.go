@@ -24,13 +24,14 @@ type Options struct {
 	Instance string           // for NSID and id.server; "": none
 	Version  string           // for version.bind; "": not told
 	MaxUDP   int              // longest UDP reply in octets, 512 to 4096; default 1232
-	TCP      TCPOptions
+	TCP      StreamOptions
 	Log      *slog.Logger // default: nothing is logged
 }
 
-// TCPOptions bound what TCP clients may use (RFC 7766 6.2).
-type TCPOptions struct {
-	MaxConns     int           // open at once; default 1024
+// StreamOptions bound what the clients of one stream transport may use
+// (RFC 7766 6.2).
+type StreamOptions struct {
+	MaxConns     int           // open at once; when there are more, the idlest makes room; default 1024
 	MaxPerClient int           // open at once from one IPv4 address or IPv6 /64; default 64
 	IdleTimeout  time.Duration // from one query's end to the next one's; default 10 s
 	WriteTimeout time.Duration // for a client to take the replies to what it sent; default 5 s
@@ -57,12 +58,20 @@ func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	setDefault(&o.TCP.MaxConns, 1024)
-	setDefault(&o.TCP.MaxPerClient, 64)
-	setDefault(&o.TCP.IdleTimeout, 10*time.Second)
-	setDefault(&o.TCP.WriteTimeout, 5*time.Second)
+	o.TCP = o.TCP.withDefaults()
 	return o
 }
+
+func (o StreamOptions) withDefaults() StreamOptions {
+	setDefault(&o.MaxConns, 1024)
+	setDefault(&o.MaxPerClient, 64)
+	setDefault(&o.IdleTimeout, 10*time.Second)
+	setDefault(&o.WriteTimeout, 5*time.Second)
+	return o
+}
+
+// stream is what bounds a transport's connections.
+func (o *Options) stream(Transport) *StreamOptions { return &o.TCP }
 
 func setDefault[T int | time.Duration](v *T, d T) {
 	if *v <= 0 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
@@ -448,34 +449,46 @@ func FuzzRespond(f *testing.F) {
 	})
 }
 
-// fuzzStream gives a stream to the TCP framing.
-func fuzzStream(t *testing.T, r *Responder, c *Counters, stream []byte) {
-	conn := tcpConn{
-		tcpListener: &tcpListener{server: &Server{responder: r}, counters: c},
-		tcpBuffers:  &tcpBuffers{},
-	}
-	for len(stream) > 0 {
-		n := copy(conn.in[conn.have:], stream)
-		conn.have += n
-		stream = stream[n:]
+// captured is a client that takes everything.
+type captured struct{ bytes.Buffer }
+
+func (*captured) SetWriteDeadline(time.Time) error { return nil }
+
+// fuzzStream gives a stream to the framing of TCP and DNS over TLS.
+func fuzzStream(t *testing.T, r *Responder, c *Counters, octets []byte) {
+	var out captured
+	place := newConnLimits(StreamOptions{}).enter(nil)
+	s := stream{replies: replies{server: &Server{responder: r}, to: &out, transport: TCP, counters: c, place: place}}
+	s.in = s.usual[:]
+	for len(octets) > 0 {
+		n := copy(s.in[s.have:], octets)
+		s.have += n
+		octets = octets[n:]
 		off := 0
 		for {
-			n, ok := conn.frame(off)
+			n, ok := s.frame(off)
 			if !ok {
 				return
 			}
 			if n == 0 {
 				break
 			}
-			before := len(conn.out)
-			query := conn.in[off+2 : off+n]
-			if !conn.answerOne(query) {
-				checkReply(t, query, nil, TCP)
+			query := s.in[off+2 : off+n]
+			ok = s.answer(query) && s.flush()
+			checkReply(t, query, reply(out.Next(out.Len())), TCP)
+			if !ok {
 				return
 			}
-			checkReply(t, query, conn.out[before+2:], TCP)
 			off += n
 		}
-		conn.have = copy(conn.in[:], conn.in[off:conn.have])
+		s.keep(off)
 	}
+}
+
+// reply takes the length from a frame; nil when there is none.
+func reply(framed []byte) []byte {
+	if len(framed) == 0 {
+		return nil
+	}
+	return framed[2:]
 }

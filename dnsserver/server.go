@@ -20,9 +20,10 @@ type Server struct {
 	responder *Responder
 	portable  bool // use the portable UDP path where there is a faster one
 
-	addrs []netip.AddrPort
-	udp   []udpWorker
-	tcp   []*tcpListener
+	addrs   []netip.AddrPort
+	udp     []udpWorker
+	tcp     []*tcpListener
+	buffers replyBuffers
 }
 
 // udpWorker reads queries from one socket and writes the replies.
@@ -76,14 +77,15 @@ const portTries = 32
 
 func (s *Server) listenOn(want netip.AddrPort, conns *connLimits, counters *Counters) (netip.AddrPort, error) {
 	for try := 1; ; try++ {
-		l, err := listenTCP(want)
+		socket, err := openTCP(want)
 		if err != nil {
-			return netip.AddrPort{}, advise(err)
+			return netip.AddrPort{}, err
 		}
+		l := &tcpListener{listener: socket, server: s, transport: TCP, conns: conns, counters: counters}
+		l.serve = l.serveStream
 		got := netip.AddrPortFrom(want.Addr(), l.port())
 		workers, err := s.openUDP(got)
 		if err == nil {
-			l.server, l.conns, l.counters = s, conns, counters
 			s.tcp = append(s.tcp, l)
 			s.udp = append(s.udp, workers...)
 			return got, nil
@@ -116,7 +118,7 @@ func (s *Server) Run(ctx context.Context) error {
 		group.Go(func() error { return w.run(ctx) })
 	}
 	for _, l := range s.tcp {
-		group.Go(func() error { return l.run(ctx) })
+		group.Go(func() error { return l.run(ctx, ctx) })
 	}
 	return group.Wait()
 }

@@ -295,7 +295,7 @@ func TestTCPClosesWhatIsNoQuery(t *testing.T) {
 }
 
 func TestTCPEndsSlowClients(t *testing.T) {
-	opt := Options{TCP: TCPOptions{IdleTimeout: 50 * time.Millisecond, WriteTimeout: 50 * time.Millisecond}}
+	opt := Options{TCP: StreamOptions{IdleTimeout: 50 * time.Millisecond, WriteTimeout: 50 * time.Millisecond}}
 	s := startServer(t, false, opt, "127.0.0.1:0")
 	t.Run("idle", func(t *testing.T) {
 		conn := dial(t, "tcp", s.Addrs()[0])
@@ -310,7 +310,7 @@ func TestTCPEndsSlowClients(t *testing.T) {
 // A client that only ever writes holds its place until the first write to it
 // is overdue. What its own kernel makes of that is not our matter.
 func TestTCPEndsClientsThatNeverRead(t *testing.T) {
-	opt := Options{TCP: TCPOptions{MaxPerClient: 1, WriteTimeout: 50 * time.Millisecond}}
+	opt := Options{TCP: StreamOptions{MaxPerClient: 1, WriteTimeout: 50 * time.Millisecond}}
 	s := startServer(t, false, opt, "127.0.0.1:0")
 	pkt, _ := query(t, "sub.example.com NS +edns")
 	conn := dial(t, "tcp", s.Addrs()[0]).(*net.TCPConn)
@@ -331,33 +331,49 @@ func TestTCPEndsClientsThatNeverRead(t *testing.T) {
 	}
 }
 
-func TestTCPCapsConnections(t *testing.T) {
-	for name, limits := range map[string]TCPOptions{
-		"per client": {MaxPerClient: 2},
-		"in all":     {MaxConns: 2},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := startServer(t, false, Options{TCP: limits}, "127.0.0.1:0")
-			pkt, _ := query(t, "static.example.com A")
-			var open []net.Conn
-			for range 2 {
-				conn := dial(t, "tcp", s.Addrs()[0])
-				open = append(open, conn)
-				conn.SetDeadline(time.Now().Add(patience))
-				conn.Write(frame(pkt))
-				readFrames(t, conn, 1)
-			}
-			if askTCP(t, s.Addrs()[0], pkt) {
-				t.Fatal("a third connection got an answer")
-			}
-			open[0].Close()
-			for deadline := time.Now().Add(patience); !askTCP(t, s.Addrs()[0], pkt); {
-				if time.Now().After(deadline) {
-					t.Fatal("closing a connection makes no room")
-				}
-			}
-		})
+func TestTCPCapsConnectionsOfAClient(t *testing.T) {
+	s := startServer(t, false, Options{TCP: StreamOptions{MaxPerClient: 2}}, "127.0.0.1:0")
+	pkt, _ := query(t, "static.example.com A")
+	open := openTwo(t, s, pkt)
+	if askTCP(t, s.Addrs()[0], pkt) {
+		t.Fatal("a third connection got an answer")
 	}
+	open[0].Close()
+	for deadline := time.Now().Add(patience); !askTCP(t, s.Addrs()[0], pkt); {
+		if time.Now().After(deadline) {
+			t.Fatal("closing a connection makes no room")
+		}
+	}
+}
+
+// openTwo opens two connections that have had an answer each.
+func openTwo(t *testing.T, s *Server, pkt []byte) (open []net.Conn) {
+	for range 2 {
+		conn := dial(t, "tcp", s.Addrs()[0])
+		open = append(open, conn)
+		conn.SetDeadline(time.Now().Add(patience))
+		conn.Write(frame(pkt))
+		readFrames(t, conn, 1)
+	}
+	return open
+}
+
+// When all places are taken, the connection that asked least recently makes
+// room.
+func TestTheIdlestConnectionMakesRoom(t *testing.T) {
+	s := startServer(t, false, Options{TCP: StreamOptions{MaxConns: 2}}, "127.0.0.1:0")
+	pkt, _ := query(t, "static.example.com A")
+	open := openTwo(t, s, pkt)
+	open[0].Write(frame(pkt)) // now the second is the idlest
+	readFrames(t, open[0], 1)
+	if !askTCP(t, s.Addrs()[0], pkt) {
+		t.Fatal("a third connection got no answer")
+	}
+	if _, err := open[1].Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the idlest connection reads %v", err)
+	}
+	open[0].Write(frame(pkt))
+	readFrames(t, open[0], 1)
 }
 
 // askTCP reports whether a new connection gets an answer.

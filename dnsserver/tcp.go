@@ -2,50 +2,39 @@ package dnsserver
 
 import (
 	"context"
-	"encoding/binary"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// maxFrame is the longest query that is read over TCP, in octets. No query
-// that gets an answer comes near it.
-const maxFrame = 4096
-
-// maxPending is how many octets of replies gather before they are written.
-const maxPending = 16 << 10
-
-// tcpListener serves DNS over TCP on one address (RFC 7766). Each connection
-// is answered in order by one goroutine.
+// tcpListener accepts the connections of one transport on one address. Each
+// has a goroutine of its own.
 type tcpListener struct {
-	listener *net.TCPListener
-	server   *Server
-	conns    *connLimits
-	counters *Counters // shared by all connections
-	buffers  sync.Pool
+	listener  *net.TCPListener
+	server    *Server
+	transport Transport
+	tls       *tls.Config // nil: none
+	conns     *connLimits
+	counters  *Counters // shared by all connections
+	// serve answers on a connection that is admitted, and closes it. When ctx
+	// is done it should end soon, when cut is done at once.
+	serve func(ctx, cut context.Context, c *clientConn, conn net.Conn)
 }
 
-// tcpBuffers are what a connection needs while it is open.
-type tcpBuffers struct {
-	in  [2 + maxFrame]byte
-	out []byte
-}
-
-func listenTCP(at netip.AddrPort) (*tcpListener, error) {
+func openTCP(at netip.AddrPort) (*net.TCPListener, error) {
 	network := "tcp6"
 	if at.Addr().Is4() {
 		network = "tcp4"
 	}
 	l, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(at))
 	if err != nil {
-		return nil, err
+		return nil, advise(err)
 	}
-	return &tcpListener{
-		listener: l,
-		buffers:  sync.Pool{New: func() any { return &tcpBuffers{out: make([]byte, 0, 2*maxPending)} }},
-	}, nil
+	return l, nil
 }
 
 func (l *tcpListener) port() uint16 { return l.listener.Addr().(*net.TCPAddr).AddrPort().Port() }
@@ -54,7 +43,7 @@ func (l *tcpListener) close() { l.listener.Close() }
 
 // run accepts connections until ctx is done, and then waits for them to
 // write what they owe.
-func (l *tcpListener) run(ctx context.Context) error {
+func (l *tcpListener) run(ctx, cut context.Context) error {
 	stop := context.AfterFunc(ctx, l.close)
 	defer stop()
 	defer l.close()
@@ -62,20 +51,17 @@ func (l *tcpListener) run(ctx context.Context) error {
 	defer open.Wait()
 	for {
 		conn, err := l.listener.AcceptTCP()
-		if ctx.Err() != nil {
-			if err == nil {
-				conn.Close()
-			}
+		if err == nil {
+			l.admit(ctx, cut, conn, &open)
+		}
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return err
-			}
+		case errors.Is(err, net.ErrClosed):
+			return err
+		case err != nil:
 			pause(ctx) // out of file descriptors or memory: others will end
-			continue
 		}
-		l.admit(ctx, conn, &open)
 	}
 }
 
@@ -90,180 +76,92 @@ func pause(ctx context.Context) {
 }
 
 // admit serves conn unless there are too many already.
-func (l *tcpListener) admit(ctx context.Context, conn *net.TCPConn, open *sync.WaitGroup) {
-	client := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
+func (l *tcpListener) admit(ctx, cut context.Context, conn *net.TCPConn, open *sync.WaitGroup) {
+	remote := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
+	client := remote.Addr().Unmap().WithZone("")
 	if !l.conns.take(client) {
 		l.counters.dropFor(dropConnLimit)
 		conn.SetLinger(0)
 		conn.Close()
 		return
 	}
+	boundSendBuffer(conn)
+	c := &clientConn{TCPConn: conn, limits: l.conns, client: netip.AddrPortFrom(client, remote.Port())}
+	c.place = l.conns.enter(c.evict)
 	open.Go(func() {
-		defer l.conns.release(client)
-		defer conn.Close()
-		buf := l.buffers.Get().(*tcpBuffers)
-		defer l.buffers.Put(buf)
-		c := tcpConn{tcpListener: l, conn: conn, client: client, tcpBuffers: buf}
-		c.serve(ctx)
+		defer c.Close()
+		if secure, ok := l.secure(cut, c); ok {
+			l.serve(ctx, cut, c, secure)
+		}
 	})
 }
 
-// tcpConn is one connection being served.
-type tcpConn struct {
-	*tcpListener
-	*tcpBuffers
-	conn   *net.TCPConn
-	client netip.Addr
-	have   int // octets of in that are filled
+// handshakeTimeout is what a client has for its part before the first query.
+const handshakeTimeout = 5 * time.Second
+
+// secure does what comes before the first query: the TLS handshake.
+func (l *tcpListener) secure(cut context.Context, c *clientConn) (net.Conn, bool) {
+	if l.tls == nil {
+		return c, true
+	}
+	ctx, cancel := context.WithTimeout(cut, handshakeTimeout)
+	defer cancel()
+	conn := tls.Server(c, l.tls)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		l.counters.dropFor(dropHandshake)
+		return nil, false
+	}
+	return conn, true
 }
 
-// serve answers queries until the client is done, is too slow, sends what is
-// no query, or ctx is done.
-func (c *tcpConn) serve(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	c.have = 0
-	for ctx.Err() == nil {
-		// The deadline covers the whole next query: sending it octet by
-		// octet does not extend it.
-		c.conn.SetReadDeadline(time.Now().Add(c.server.opt.TCP.IdleTimeout))
-		if ctx.Err() != nil {
-			return // its deadline may have been overwritten just now
-		}
-		if !c.readQuery() || !c.answerAll() {
-			return
-		}
-	}
+// serveStream answers framed queries (RFC 7766, RFC 7858).
+func (l *tcpListener) serveStream(ctx, cut context.Context, c *clientConn, conn net.Conn) {
+	defer conn.Close()
+	s := stream{conn: conn, replies: replies{
+		server: l.server, to: conn, client: c.client.Addr(), transport: l.transport, counters: l.counters, place: c.place,
+	}}
+	s.serve(ctx, cut)
 }
 
-// readQuery reads until at least one whole query is there.
-func (c *tcpConn) readQuery() bool {
-	for {
-		n, ok := c.frame(0)
-		if !ok {
-			c.counters.dropFor(dropOversize)
-			return false
-		}
-		if n > 0 {
-			return true
-		}
-		got, err := c.conn.Read(c.in[c.have:])
-		c.have += got
-		if err != nil {
-			return false
-		}
-	}
+// clientConn is an admitted connection. It keeps its place until it is closed.
+type clientConn struct {
+	*net.TCPConn
+	limits  *connLimits
+	client  netip.AddrPort // who asks
+	place   *openConn
+	writing atomic.Bool
+	closed  atomic.Bool
 }
 
-// frame returns the length of the frame at off with its length field, 0 when
-// it is not all there; not ok means that it is longer than we read.
-func (c *tcpConn) frame(off int) (n int, ok bool) {
-	if c.have < off+2 {
-		return 0, true
-	}
-	n = 2 + int(binary.BigEndian.Uint16(c.in[off:]))
-	if n > len(c.in) {
-		return 0, false
-	}
-	if c.have < off+n {
-		return 0, true
-	}
-	return n, true
-}
+// RemoteAddr is the client's address.
+func (c *clientConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.client) }
 
-// answerAll answers every whole query that was read and keeps the rest. It
-// reports whether the connection may go on.
-func (c *tcpConn) answerAll() bool {
-	began, queries, off := time.Now(), 0, 0
-	c.out = c.out[:0]
-	for {
-		n, ok := c.frame(off)
-		if n == 0 {
-			c.have = copy(c.in[:], c.in[off:c.have])
-			ok = c.flush() && ok
-			c.counters.observe(TCP, queries, time.Since(began))
-			return ok
-		}
-		if !c.answerOne(c.in[off+2 : off+n]) {
-			c.flush()
-			return false
-		}
-		queries++
-		off += n
-		if len(c.out) > maxPending && !c.flush() {
-			return false
-		}
-	}
-}
-
-// answerOne adds the reply to one query, with its length in front.
-func (c *tcpConn) answerOne(query []byte) bool {
-	at := len(c.out)
-	reply := c.server.responder.answer(append(c.out, 0, 0), query, c.client, TCP, c.counters)
-	if reply == nil {
-		return false // not a query: the stream cannot be trusted any more
-	}
-	binary.BigEndian.PutUint16(reply[at:], uint16(len(reply)-at-2))
-	c.out = reply
-	return true
-}
-
-// flush writes the replies. A client that does not take them in time loses
-// the connection.
-func (c *tcpConn) flush() bool {
-	if len(c.out) == 0 {
-		return true
-	}
-	c.conn.SetWriteDeadline(time.Now().Add(c.server.opt.TCP.WriteTimeout))
-	_, err := c.conn.Write(c.out)
-	if cap(c.out) > 4*maxPending {
-		c.out = make([]byte, 0, 2*maxPending) // give back what a huge reply took
-	}
-	c.out = c.out[:0]
+// Write writes; what a client does not take is dropped with the connection,
+// not kept by the kernel.
+func (c *clientConn) Write(p []byte) (int, error) {
+	c.writing.Store(true)
+	n, err := c.TCPConn.Write(p)
 	if err != nil {
-		c.conn.SetLinger(0) // what it did not take is dropped, not kept by the kernel
+		c.TCPConn.SetLinger(0)
 	}
-	return err == nil
+	c.writing.Store(false)
+	return n, err
 }
 
-// connLimits counts open connections over all listeners.
-type connLimits struct {
-	mu        sync.Mutex
-	max, per  int
-	all       int
-	perClient map[netip.Addr]int
-}
-
-func newConnLimits(opt TCPOptions) *connLimits {
-	return &connLimits{max: opt.MaxConns, per: opt.MaxPerClient, perClient: make(map[netip.Addr]int)}
-}
-
-// clientKey is what counts as one client: an IPv4 address, or an IPv6 /64.
-func clientKey(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return a
+// evict ends the connection, to make room for another.
+func (c *clientConn) evict() {
+	if c.writing.Load() {
+		c.TCPConn.SetLinger(0)
 	}
-	return netip.PrefixFrom(a, 64).Masked().Addr()
+	c.TCPConn.Close()
 }
 
-func (l *connLimits) take(client netip.Addr) bool {
-	key := clientKey(client)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.all >= l.max || l.perClient[key] >= l.per {
-		return false
+// Close closes the connection and gives its place back, once.
+func (c *clientConn) Close() error {
+	err := c.TCPConn.Close()
+	if !c.closed.Swap(true) {
+		c.place.leave()
+		c.limits.release(c.client.Addr())
 	}
-	l.all++
-	l.perClient[key]++
-	return true
-}
-
-func (l *connLimits) release(client netip.Addr) {
-	key := clientKey(client)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all--
-	if l.perClient[key]--; l.perClient[key] == 0 {
-		delete(l.perClient, key)
-	}
+	return err
 }

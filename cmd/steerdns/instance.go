@@ -73,7 +73,7 @@ func dnsOptions(conf *config.Instance, log *slog.Logger) dnsserver.Options {
 	}
 	return dnsserver.Options{
 		Listen: conf.DNS.Listen, Workers: workers, Instance: conf.Name, MaxUDP: conf.DNS.MaxUDPSize, Log: log,
-		TCP: dnsserver.TCPOptions{
+		TCP: dnsserver.StreamOptions{
 			MaxConns: conf.DNS.TCP.MaxConnections, MaxPerClient: conf.DNS.TCP.MaxPerClient, IdleTimeout: conf.DNS.TCP.IdleTimeout,
 		},
 	}
