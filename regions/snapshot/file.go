@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"strconv"
 	"strings"
 )
 
@@ -20,9 +20,6 @@ const (
 
 // maxHeader is the longest header line, in bytes.
 const maxHeader = 128
-
-// prevSuffix names the file that was good before the last Save.
-const prevSuffix = ".prev"
 
 // encode makes a file's bytes.
 func encode(s Snapshot) ([]byte, error) {
@@ -51,8 +48,8 @@ func decode(file []byte) (Snapshot, error) {
 	if len(fields) != 4 || fields[0] != magic {
 		return Snapshot{}, errors.New("not a snapshot: the header line is of another kind")
 	}
-	if fields[1] != fmt.Sprint(version) {
-		return Snapshot{}, fmt.Errorf("the snapshot has version %.20q, this program reads %d", fields[1], version)
+	if err := checkVersion(fields[1]); err != nil {
+		return Snapshot{}, err
 	}
 	if fields[3] != fmt.Sprint(len(body)) {
 		return Snapshot{}, fmt.Errorf("the snapshot has %d bytes where the header says %.20s: it is cut short or grown", len(body), fields[3])
@@ -70,105 +67,18 @@ func decode(file []byte) (Snapshot, error) {
 	return s, nil
 }
 
-// Save writes s to path, so that at every moment of a crash path, or else
-// path+".prev", holds a whole snapshot. The file is readable by its owner
-// only. Only one Save of a path may run at a time.
-func Save(path string, s Snapshot) error { return SaveTo(files{}, path, s) }
-
-// SaveTo is Save on another disk than the operating system's.
-func SaveTo(d Disk, path string, s Snapshot) error {
-	file, err := encode(s)
-	if err != nil {
-		return fmt.Errorf("snapshot %s: %w", path, err)
-	}
-	if err := replace(d, path, file); err != nil {
-		return fmt.Errorf("snapshot %s (the one before it is kept): %w", path, err)
-	}
-	return nil
-}
-
-// replace puts file at path: a temporary file, made durable, takes its name
-// after the present one, if it is whole, was linked to path+".prev".
-func replace(d Disk, path string, file []byte) error {
-	temp := path + ".tmp"
-	if err := d.Write(temp, file); err != nil {
-		return errors.Join(err, discard(d, temp))
-	}
-	if _, err := read(d, path); err == nil {
-		if err := keepPrevious(d, path); err != nil {
-			return errors.Join(err, discard(d, temp))
-		}
-	}
-	if err := d.Rename(temp, path); err != nil {
-		return errors.Join(err, discard(d, temp))
-	}
-	return d.SyncDir(path)
-}
-
-// keepPrevious makes path+".prev" the file that path is, without a moment at
-// which either name is missing.
-func keepPrevious(d Disk, path string) error {
-	link := path + prevSuffix + ".tmp"
-	if err := discard(d, link); err != nil {
-		return err
-	}
-	if err := d.Link(path, link); err != nil {
-		// A file system without hard links: path is away for a moment,
-		// in which Load finds the previous one.
-		return d.Rename(path, path+prevSuffix)
-	}
-	return d.Rename(link, path+prevSuffix)
-}
-
-func discard(d Disk, path string) error {
-	if err := d.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// checkVersion refuses formats that this program does not know. A newer
+// version of the format is for what an older program must not believe: mere
+// new fields need none, since unknown ones are passed over.
+func checkVersion(text string) error {
+	n, err := strconv.ParseUint(text, 10, 32)
+	switch {
+	case err != nil || strconv.FormatUint(n, 10) != text:
+		return errors.New("not a snapshot: the header line is of another kind")
+	case n > version:
+		return fmt.Errorf("the snapshot has version %d, from a newer steerdns; this one reads version %d", n, version)
+	case n < version:
+		return fmt.Errorf("the snapshot has version %d, from an older steerdns; this one reads version %d", n, version)
 	}
 	return nil
-}
-
-// Source says where Load found a snapshot.
-type Source struct {
-	Path     string // the file that was used
-	Previous bool   // it is the previous one, since the latest was refused
-	Refused  error  // why the latest was refused; nil unless Previous
-}
-
-// Load reads the snapshot at path or, when that cannot be used, the previous
-// one, and says which and why. Without a usable file it fails; the error is
-// fs.ErrNotExist when there is none at all, as on a first start.
-func Load(path string) (Snapshot, Source, error) { return LoadFrom(files{}, path) }
-
-// LoadFrom is Load on another disk than the operating system's.
-func LoadFrom(d Disk, path string) (Snapshot, Source, error) {
-	s, err := read(d, path)
-	if err == nil {
-		return s, Source{Path: path}, nil
-	}
-	prev, prevErr := read(d, path+prevSuffix)
-	if prevErr == nil {
-		return prev, Source{Path: path + prevSuffix, Previous: true, Refused: err}, nil
-	}
-	if errors.Is(err, fs.ErrNotExist) && errors.Is(prevErr, fs.ErrNotExist) {
-		return Snapshot{}, Source{}, err
-	}
-	return Snapshot{}, Source{}, fmt.Errorf("no usable snapshot: %v; %v", err, prevErr)
-}
-
-func read(d Disk, path string) (Snapshot, error) {
-	file, err := d.Read(path, maxSize+1)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Snapshot{}, err
-	}
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("snapshot %s: %w", path, err)
-	}
-	if len(file) > maxSize {
-		return Snapshot{}, fmt.Errorf("snapshot %s has more than %d bytes", path, maxSize)
-	}
-	s, err := decode(file)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
 }
