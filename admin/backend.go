@@ -44,6 +44,7 @@ type Facts struct {
 	Store    StoreStatus
 	Fleet    *FleetStatus
 	Geo      GeoStatus
+	Saved    SavedStatus
 	Refused  *regions.Refusal // why the store's state is not believed; nil: it is
 	ReloadOK bool             // the last load of configuration was accepted
 	ReloadAt time.Time        // when that was

@@ -28,6 +28,9 @@ var (
 	descStore     = desc("store_connected", "1 while the store is reachable.", "kind")
 	descRevision  = desc("store_revision", "Store revision that the world was judged from.")
 	descAge       = desc("state_age_seconds", "Seconds since the store last confirmed the state.")
+	descSaved     = desc("state_saved_timestamp_seconds", "When the store last confirmed the state that is on disk.")
+	descSaveOK    = desc("state_save_success", "1 while the state can be saved to disk.")
+	descSaveBad   = desc("state_refused_at_start", "1 when the saved state was refused at the start.")
 	descReload    = desc("config_last_reload_success", "1 when the last load of a fleet file was accepted.")
 	descReloadAt  = desc("config_last_reload_timestamp_seconds", "When a fleet file was last loaded or refused.")
 	descGeo       = desc("geo_data_age_seconds", "Age of the oldest geography database in use.", "digest")
@@ -80,6 +83,7 @@ func (e emit) facts(f Facts) {
 	e.gauge(descReady, truth(f.Ready))
 	e.gauge(descStore, truth(f.Store.Connected), f.Store.Kind)
 	e.gauge(descAge, f.Store.StateAge)
+	e.saved(f.Saved)
 	e.gauge(descReload, truth(f.ReloadOK))
 	if !f.ReloadAt.IsZero() {
 		e.gauge(descReloadAt, float64(f.ReloadAt.UnixNano())/1e9)
@@ -87,6 +91,14 @@ func (e emit) facts(f Facts) {
 	e.gauge(descCells, float64(f.Geo.Cells))
 	if !f.Geo.Built.IsZero() {
 		e.gauge(descGeo, time.Since(f.Geo.Built).Seconds(), f.Geo.Digest)
+	}
+}
+
+func (e emit) saved(s SavedStatus) {
+	e.gauge(descSaveOK, truth(s.Error == ""))
+	e.gauge(descSaveBad, truth(s.Refused != ""))
+	if !s.At.IsZero() {
+		e.gauge(descSaved, float64(s.At.UnixNano())/1e9)
 	}
 }
 

@@ -24,6 +24,7 @@ type Status struct {
 	Store     StoreStatus        `json:"store"`
 	Fleet     *FleetStatus       `json:"fleet"` // null: none applied
 	Geo       GeoStatus          `json:"geo"`
+	Saved     SavedStatus        `json:"saved"`
 	Brake     regions.BrakeState `json:"brake"`
 	Instances []InstanceStatus   `json:"instances"`
 	Regions   []RegionStatus     `json:"regions"`
@@ -58,6 +59,15 @@ type GeoStatus struct {
 	Cells       int       `json:"cells"`
 	Attribution string    `json:"attribution,omitempty"`
 	Error       string    `json:"error,omitempty"` // why a database was refused
+}
+
+// SavedStatus tells of the last good state on disk.
+type SavedStatus struct {
+	File     string    `json:"file"`
+	At       time.Time `json:"at,omitzero"`        // when the store last confirmed what is saved; zero: nothing is
+	Error    string    `json:"error,omitempty"`    // why the last write failed, and what to do
+	Refused  string    `json:"refused,omitempty"`  // why a saved state was refused at the start
+	Previous bool      `json:"previous,omitempty"` // the one before it served then
 }
 
 // InstanceStatus is one instance as the store knows it.

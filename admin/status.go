@@ -14,7 +14,7 @@ import (
 func MakeStatus(w *regions.World, p *regions.Picture, f Facts) Status {
 	s := Status{
 		Instance: f.Instance, Region: f.Region, Version: f.Version, Epoch: f.Epoch,
-		Ready: f.Ready, Notes: []string{}, Store: f.Store, Fleet: f.Fleet, Geo: f.Geo,
+		Ready: f.Ready, Notes: []string{}, Store: f.Store, Fleet: f.Fleet, Geo: f.Geo, Saved: f.Saved,
 		Instances: []InstanceStatus{}, Regions: []RegionStatus{}, Endpoints: []EndpointStatus{},
 		Overrides: []regions.Override{}, Rejected: []regions.Rejected{},
 	}
@@ -106,6 +106,15 @@ func notes(s Status, w *regions.World, f Facts) []string {
 	}
 	if f.Geo.Error != "" {
 		add("a geography database was refused, the one before serves on: %s", f.Geo.Error)
+	}
+	if f.Saved.Error != "" {
+		add("the state cannot be saved, a restart without the store would know less: %s", f.Saved.Error)
+	}
+	switch {
+	case f.Saved.Previous:
+		add("at the start the saved state was refused and the one before it served: %s", f.Saved.Refused)
+	case f.Saved.Refused != "":
+		add("at the start no saved state could be used: %s", f.Saved.Refused)
 	}
 	for _, o := range s.Overrides {
 		add("%s %s is drained by %s until %s: %s", o.Kind, o.Name, o.Owner, o.Expires.UTC().Format(time.RFC3339), o.Reason)

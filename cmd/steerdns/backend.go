@@ -55,7 +55,7 @@ func (b backend) Facts() admin.Facts {
 			Kind: b.link.kind(), Connected: f.status.Connected, Since: f.status.Since, Reason: f.status.Reason,
 			StateAge: f.stateAge(time.Now()).Seconds(),
 		},
-		Fleet: f.fleetStatus(), Geo: f.geoStatus(),
+		Fleet: f.fleetStatus(), Geo: f.geoStatus(), Saved: f.saved,
 		Refused: b.state.Refused(), ReloadOK: f.reloadOK, ReloadAt: f.reloadAt,
 	}
 }

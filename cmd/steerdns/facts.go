@@ -29,6 +29,7 @@ type facts struct {
 	reloadOK   bool
 	reloadAt   time.Time
 	geoError   string
+	saved      admin.SavedStatus
 }
 
 // set changes some of it under the lock.
@@ -50,7 +51,7 @@ func (f *facts) stateAge(now time.Time) time.Duration {
 	if f.confirmed.IsZero() {
 		return 0
 	}
-	return now.Sub(f.confirmed)
+	return max(0, now.Sub(f.confirmed)) // a saved state may be of a clock that was ahead
 }
 
 func (f *facts) notReady() string {

@@ -98,6 +98,7 @@ func (in *instance) wire() {
 	in.geographer.failed = func(err error) { in.facts.set(func(f *facts) { f.geoError = text(err) }) }
 	in.geographer.unfit = in.follower.loaded
 	in.saver.current = in.confirmed
+	in.saver.tell = func(change func(*admin.SavedStatus)) { in.facts.set(func(f *facts) { change(&f.saved) }) }
 	in.publisher.adopt = in.adopt
 	in.publisher.publish = in.published
 }
@@ -114,9 +115,9 @@ func (in *instance) adopt(b *bundle) {
 // published puts a view in force and lets everybody know.
 func (in *instance) published(v *dnsserver.View, w *regions.World, b *bundle) {
 	in.dns.Publish(v)
-	before := ""
+	before, confirmed := "", time.Time{}
 	in.facts.set(func(f *facts) {
-		before = f.epoch
+		before, confirmed = f.epoch, f.confirmed
 		f.world, f.bundle, f.epoch = w, b, v.Epoch()
 	})
 	if before != v.Epoch() {
@@ -125,7 +126,7 @@ func (in *instance) published(v *dnsserver.View, w *regions.World, b *bundle) {
 		in.announce(v.Epoch(), b.data.Digest())
 	}
 	if w.Ready && !w.StoreLost {
-		in.saver.worlds.put(saving{world: w, fleet: &b.fleet.file})
+		in.saver.worlds.put(saving{world: w, fleet: &b.fleet.file, confirmed: confirmed})
 	}
 }
 
@@ -146,11 +147,20 @@ func (in *instance) announce(epoch, geoDigest string) {
 func (in *instance) confirmed() (saving, bool) {
 	in.facts.mu.Lock()
 	defer in.facts.mu.Unlock()
-	w, b := in.state.Current(), in.facts.bundle
-	if !in.facts.status.Connected || in.state.Refused() != nil || b == nil || w.Topology != b.fleet.topology || w.StoreLost || !w.Ready {
+	if !in.facts.status.Connected {
 		return saving{}, false
 	}
-	return saving{world: w, fleet: &b.fleet.file}, true
+	return in.believed()
+}
+
+// believed is the state while the world is of a store that is believed. The
+// caller holds the lock of the facts.
+func (in *instance) believed() (saving, bool) {
+	w, b := in.state.Current(), in.facts.bundle
+	if in.state.Refused() != nil || b == nil || w.Topology != b.fleet.topology || w.StoreLost || !w.Ready {
+		return saving{}, false
+	}
+	return saving{world: w, fleet: &b.fleet.file, confirmed: in.facts.confirmed}, true
 }
 
 // onPicture is called by the store with all that it holds.
@@ -168,11 +178,17 @@ func (in *instance) onPicture(p *regions.Picture) {
 	}
 }
 
+// onStatus saves the state once more when the store goes away, so that a
+// restart without it knows how old the state is.
 func (in *instance) onStatus(s store.Status) {
 	in.facts.set(func(f *facts) {
+		gone := f.status.Connected && !s.Connected
 		f.status = s
-		if s.Connected && s.Cluster == f.cluster && in.state.Refused() == nil {
+		if (s.Connected || gone) && s.Cluster == f.cluster && in.state.Refused() == nil {
 			f.confirm(s.LastContact)
+		}
+		if last, ok := in.believed(); gone && ok {
+			in.saver.worlds.put(last)
 		}
 	})
 	in.state.SetStoreConnected(s.Connected)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/steerdns/steerdns/admin"
 	"github.com/steerdns/steerdns/regions"
 	"github.com/steerdns/steerdns/regions/snapshot"
 )
@@ -24,8 +25,9 @@ const (
 
 // saving is what there is to save.
 type saving struct {
-	world *regions.World
-	fleet *regions.FleetFile
+	world     *regions.World
+	fleet     *regions.FleetFile
+	confirmed time.Time // when the store last confirmed it; zero: when it was judged
 }
 
 // saver keeps the last good state on disk. A disk that cannot be written
@@ -36,11 +38,12 @@ type saver struct {
 	log      *slog.Logger
 	worlds   *latest[saving]
 	current  func() (saving, bool) // the state as the store confirms it now; false: it does not
-	failed   bool                  // owned by run: the last write failed and was said
+	tell     func(change func(*admin.SavedStatus))
+	failed   bool // owned by run: the last write failed and was said
 }
 
 func newSaver(instance, path string, log *slog.Logger) *saver {
-	return &saver{instance: instance, path: path, log: log, worlds: newLatest[saving]()}
+	return &saver{instance: instance, path: path, log: log, worlds: newLatest[saving](), tell: func(func(*admin.SavedStatus)) {}}
 }
 
 // load returns the zero Snapshot when nothing was saved yet.
@@ -49,9 +52,14 @@ func (s *saver) load() (snapshot.Snapshot, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return snapshot.Snapshot{}, nil
 	}
+	refused := err
 	if from.Previous {
 		s.log.Warn("the saved state was refused; the one before it serves", "file", from.Path, "error", from.Refused)
+		refused = from.Refused
 	}
+	s.tell(func(x *admin.SavedStatus) {
+		x.File, x.At, x.Refused, x.Previous = s.path, snap.SavedAt, text(refused), from.Previous
+	})
 	return snap, err
 }
 
@@ -98,10 +106,20 @@ func (s *saver) last() {
 }
 
 func (s *saver) save(w saving) {
+	snap := snapshot.Of(s.instance, w.world, w.fleet)
+	if !w.confirmed.IsZero() {
+		snap.SavedAt = w.confirmed.Round(0).UTC()
+	}
 	err := os.MkdirAll(filepath.Dir(s.path), 0o750)
 	if err == nil {
-		err = snapshot.Save(s.path, snapshot.Of(s.instance, w.world, w.fleet))
+		err = snapshot.Save(s.path, snap)
 	}
+	s.tell(func(x *admin.SavedStatus) {
+		x.File, x.Error = s.path, text(err)
+		if err == nil {
+			x.At = snap.SavedAt
+		}
+	})
 	switch {
 	case err != nil && !s.failed:
 		s.log.Warn("the state was not saved; a restart without the store would know less", "error", err)

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/steerdns/steerdns/admin"
 	"github.com/steerdns/steerdns/config"
 	"github.com/steerdns/steerdns/regions"
 	"github.com/steerdns/steerdns/regions/store"
@@ -69,5 +71,81 @@ func TestStateAgeIsNotTheRefusedStores(t *testing.T) {
 	in.onPicture(&regions.Picture{Cluster: 1, Revision: 51})
 	if age() != 0 {
 		t.Errorf("the store's own picture leaves the state %v old", age())
+	}
+}
+
+// The age that a restart without the store will know is counted from the last
+// word of the store, not from the last judgement without it.
+func TestTheLossOfTheStoreIsSavedWithItsTime(t *testing.T) {
+	in := newTestFollower(t, config.FleetSource{BuiltIn: true}).in
+	if err := in.follower.begin(); err != nil {
+		t.Fatal(err)
+	}
+	a := <-in.geographer.fleets.ch
+	heard := time.Now().Add(-3 * time.Second)
+	in.facts.bundle = &bundle{fleet: a}
+	in.state.SetTopology(a.topology)
+	in.onPicture(&regions.Picture{Cluster: 1, Revision: 5})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { _ = in.state.Run(ctx) }()
+	in.facts.confirmed = time.Time{}
+	in.onStatus(store.Status{Connected: true, Cluster: 1, Revision: 5, LastContact: heard})
+	awaitWorld(t, in.state)
+	in.onStatus(store.Status{Cluster: 1, Revision: 5, LastContact: heard})
+	select {
+	case last := <-in.saver.worlds.ch:
+		in.saver.save(last)
+	default:
+		t.Fatal("the loss of the store saves nothing")
+	}
+	snap, err := in.saver.load()
+	if err != nil || !snap.SavedAt.Equal(heard) || snap.Revision != 5 {
+		t.Errorf("saved at %v, revision %d, want %v and 5: %v", snap.SavedAt, snap.Revision, heard, err)
+	}
+	if saved := in.facts.saved; !saved.At.Equal(heard) || saved.Error != "" || saved.Refused != "" {
+		t.Errorf("the status tells %+v", saved)
+	}
+}
+
+func awaitWorld(t *testing.T, s *regions.State) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); s.Current() == nil || !s.Current().Ready || s.Current().StoreLost; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no world")
+		}
+	}
+}
+
+// What became of the saved state is told until it is written anew, and what
+// failed at the start for good.
+func TestTroubleWithTheSavedStateIsTold(t *testing.T) {
+	dir := t.TempDir()
+	s := newSaver("local", filepath.Join(dir, "state"), slog.New(slog.DiscardHandler))
+	var told admin.SavedStatus
+	s.tell = func(change func(*admin.SavedStatus)) { change(&told) }
+	world := saving{world: &regions.World{Topology: &regions.Topology{}, Ready: true, Judged: time.Now()}}
+	s.save(world)
+	s.save(world)
+	if told.At.IsZero() || told.Error != "" {
+		t.Errorf("after a save: %+v", told)
+	}
+	damage := func(name string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("noise"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage("state")
+	if snap, err := s.load(); err != nil || snap.SavedAt.IsZero() || told.Refused == "" || !told.Previous {
+		t.Errorf("with a damaged file: %v, %+v", err, told)
+	}
+	damage("state.prev")
+	if _, err := s.load(); err == nil || told.Refused == "" || told.Previous || !told.At.IsZero() {
+		t.Errorf("with both damaged: %v, %+v", err, told)
+	}
+	s.path = filepath.Join(dir, "state", "below-a-file")
+	s.save(world)
+	if told.Error == "" {
+		t.Errorf("a save that fails: %+v", told)
 	}
 }
