@@ -51,6 +51,7 @@ func DefaultInstance() *Instance {
 		DNS: DNS{
 			Listen:     []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")},
 			MaxUDPSize: 1232,
+			Identity:   "local",
 			TCP:        TCP{MaxConnections: 1024, MaxPerClient: 32, IdleTimeout: 10 * time.Second},
 		},
 		Admin: Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")},

@@ -26,7 +26,7 @@ func TestExampleInstance(t *testing.T) {
 		}},
 		DNS: DNS{
 			Listen:     []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300"), netip.MustParseAddrPort("[::1]:5300")},
-			MaxUDPSize: 1232, TCP: TCP{MaxConnections: 1024, MaxPerClient: 32, IdleTimeout: 10 * time.Second},
+			MaxUDPSize: 1232, Identity: "us-east-1", TCP: TCP{MaxConnections: 1024, MaxPerClient: 32, IdleTimeout: 10 * time.Second},
 		},
 		Geo:   Geo{City: "testdata/GeoLite2-City.mmdb", ASN: "testdata/GeoLite2-ASN.mmdb"},
 		Admin: Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")},
@@ -76,8 +76,11 @@ log: {level: debug, format: json}
 	wantEqual(t, "log", in.Log, Log{slog.LevelDebug, LogJSON})
 	wantEqual(t, "dns", in.DNS, DNS{
 		Listen:  []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:0"), netip.MustParseAddrPort("[::]:53")},
-		Workers: 4, MaxUDPSize: 1400, TCP: TCP{MaxConnections: 8, MaxPerClient: 8, IdleTimeout: 10 * time.Second},
+		Workers: 4, MaxUDPSize: 1400, Identity: "a", TCP: TCP{MaxConnections: 8, MaxPerClient: 8, IdleTimeout: 10 * time.Second},
 	})
+	in = parse("dns: {identity: \"off\", version: steerdns, cookies: {secrets_file: s.txt, require: true}}\n")
+	wantEqual(t, "identity and version", []string{in.DNS.Identity, in.DNS.Version}, []string{"", "steerdns"})
+	wantEqual(t, "cookies", in.DNS.Cookies, Cookies{"/etc/steerdns/s.txt", true})
 	in = parse("store: {etcd: {endpoints: [\"etcd.example.com:2379\"], prefix: /a/b, username: u, password: \"p\"}}\n")
 	wantEqual(t, "prefix", in.Store.Etcd.Prefix, "/a/b/")
 	wantEqual(t, "password", in.Store.Etcd.Password, "p")

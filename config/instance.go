@@ -65,6 +65,9 @@ type DNS struct {
 	Workers    int              // `workers`: UDP workers an address, 0..1024; 0 (the default): one a core
 	MaxUDPSize int              // `max_udp_size`: largest UDP reply, 512..4096 bytes, default 1232
 	TCP        TCP              // `tcp`
+	Identity   string           // `identity`: for NSID, id.server and hostname.bind; default Instance.Name; "" for "off"
+	Version    string           // `version`: for version.server and version.bind; "" (the default) for "off"
+	Cookies    Cookies          // `cookies`
 }
 
 // TCP bounds what stream clients may take.

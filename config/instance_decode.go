@@ -22,7 +22,7 @@ func (d *decoder) instance(file string, root item) *Instance {
 	in.Fleet = fleetSource(file, t.need("fleet", `fleet.yaml, or "etcd"`))
 	in.Data = resolved(file, t.get("data"), "/var/lib/steerdns")
 	in.Store = d.store(file, t.get("store"), in.Data)
-	in.DNS = d.dns(t.get("dns"))
+	in.DNS = d.dns(file, in.Name, t.get("dns"))
 	in.Geo = d.geo(file, t.get("geo"))
 	in.Admin = d.admin(t.get("admin"))
 	in.Log = d.log(t.get("log"))

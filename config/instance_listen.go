@@ -6,14 +6,18 @@ import (
 	"time"
 )
 
-func (d *decoder) dns(v item) DNS {
-	t := v.table("listen", "workers", "max_udp_size", "tcp")
+// dns reads where and how queries are answered by the instance of that name.
+func (d *decoder) dns(file, name string, v item) DNS {
+	t := v.table("listen", "workers", "max_udp_size", "tcp", "identity", "version", "cookies")
 	tcp := t.get("tcp").table("max_connections", "max_per_client", "idle_timeout")
 	connections := tcp.get("max_connections").integer(1024, 1, 1000000)
 	return DNS{
 		Listen:     d.listeners(t.get("listen")),
 		Workers:    int(t.get("workers").integer(0, 0, 1024)),
 		MaxUDPSize: int(t.get("max_udp_size").integer(1232, 512, 4096)),
+		Identity:   t.get("identity").disclosed(name),
+		Version:    t.get("version").disclosed(""),
+		Cookies:    d.cookies(file, t.get("cookies")),
 		TCP: TCP{
 			MaxConnections: int(connections),
 			MaxPerClient:   int(tcp.get("max_per_client").integer(min(32, connections), 1, connections)),

@@ -18,10 +18,28 @@ type Counters struct {
 	answers   vec // by service and region
 	failOpen  vec // by service
 	truncated count
+	cookies   [cookieStates]count
 	panics    count
 	dropped   [dropReasons]count
 	durations [transports]histogram
+	clock     int64    // when the batch being answered was read; owned by the worker
 	_         [64]byte // keep the next worker's counters off this cache line
+}
+
+// begin notes when a batch was read, so that answering it need not ask the
+// clock for every query. Counters that are shared do not remember it.
+func (c *Counters) begin(at time.Time) {
+	if !c.shared() {
+		c.clock = at.UnixNano()
+	}
+}
+
+// now is the time in Unix nanoseconds.
+func (c *Counters) now() int64 {
+	if c.clock != 0 {
+		return c.clock
+	}
+	return time.Now().UnixNano()
 }
 
 // count is one counter. shared says whether several goroutines write it.
@@ -87,10 +105,12 @@ const (
 	dropConnLimit                    // too many connections
 	dropHandshake                    // what comes before the first query failed
 	dropUnsendable                   // the system refused to send the reply
+	dropKeepAlive                    // the TCP keepalive option over QUIC
 	dropReasons
 )
 
-var dropReasonNames = [dropReasons]string{"short", "response", "oversize", "connection_limit", "handshake", "unsendable"}
+var dropReasonNames = [dropReasons]string{"short", "response", "oversize", "connection_limit", "handshake", "unsendable",
+	"keepalive"}
 
 // histogram counts durations. The last bucket has no upper bound.
 type histogram struct {

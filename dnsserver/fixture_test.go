@@ -198,7 +198,8 @@ func testResponder(t testing.TB, w *regions.World) (*Responder, *Counters) {
 }
 
 // query packs a query written as "NAME TYPE [+subnet=PREFIX] [+nsid] [+dnssec]
-// [+bufsize=N] [+tcp] [CH]"; any + but +tcp brings EDNS.
+// [+bufsize=N] [+cookie=HEX] [+keepalive] [+padding] [+tcp] [+dot] [+doh] [+doq]
+// [CH]"; any + but the transports brings EDNS.
 func query(t rapid.TB, line string) (pkt []byte, tr Transport) {
 	t.Helper()
 	words := strings.Fields(line)
@@ -231,6 +232,12 @@ func queryWord(t rapid.TB, m *dns.Msg, word string) Transport {
 	switch key {
 	case "+tcp":
 		return TCP
+	case "+dot":
+		return DoT
+	case "+doh":
+		return DoH
+	case "+doq":
+		return DoQ
 	case "CH":
 		m.Question[0].Qclass = dns.ClassCHAOS
 		return UDP
@@ -245,6 +252,12 @@ func queryWord(t rapid.TB, m *dns.Msg, word string) Transport {
 		o.SetDo()
 	case "+nsid":
 		o.Option = append(o.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID})
+	case "+keepalive":
+		o.Option = append(o.Option, &dns.EDNS0_LOCAL{Code: dns.EDNS0TCPKEEPALIVE})
+	case "+padding":
+		o.Option = append(o.Option, &dns.EDNS0_PADDING{Padding: make([]byte, 20)})
+	case "+cookie":
+		o.Option = append(o.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: value})
 	case "+bufsize":
 		var n uint16
 		for _, c := range value {

@@ -3,6 +3,8 @@ package dnsserver
 import (
 	"strings"
 	"sync"
+
+	"github.com/steerdns/steerdns/dnsserver/wire"
 )
 
 // Bounds on what the counters tell apart; what is beyond counts as "other".
@@ -54,14 +56,16 @@ func typeIndex(qtype uint16) uint8 {
 	return otherType
 }
 
-var rcodeNames = [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "BADVERS"}
+var rcodeNames = [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN",
+	"NOTAUTH", "BADVERS", "BADCOOKIE"}
 
-func rcodeIndex(rcode uint16) int {
-	if rcode == 16 {
-		return len(rcodeNames) - 1
-	}
-	return int(rcode)
+// rcodeTable maps response codes to the order of rcodeNames.
+var rcodeTable = [...]uint8{
+	wire.RcodeNoError: 0, wire.RcodeFormErr: 1, wire.RcodeServFail: 2, wire.RcodeNXDomain: 3, wire.RcodeNotImp: 4,
+	wire.RcodeRefused: 5, wire.RcodeYXDomain: 6, wire.RcodeNotAuth: 7, wire.RcodeBadVers: 8, wire.RcodeBadCookie: 9,
 }
+
+func rcodeIndex(rcode uint16) int { return int(rcodeTable[rcode]) }
 
 const (
 	families        = 2

@@ -24,6 +24,7 @@ var (
 	descAnswers   = desc("answers_total", "Steered answers by the region of their first address or alias.", "service", "region")
 	descFailOpen  = desc("fail_open_total", "Steered answers given although all endpoints are down.", "service")
 	descTruncated = desc("truncated_total", "Replies that did not fit and had TC set.")
+	descCookies   = desc("cookies_total", "Queries with a DNS cookie: new to us, bad or out of date, or valid.", "state")
 	descDropped   = desc("dropped_total", "Packets, frames and connections that got no reply.", "reason")
 	descPanics    = desc("panics_total", "Queries that failed inside the server and got SERVFAIL.")
 )
@@ -31,7 +32,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descRequests, descResponses, descDuration, descAnswers,
-		descFailOpen, descTruncated, descDropped, descPanics} {
+		descFailOpen, descTruncated, descCookies, descDropped, descPanics} {
 		ch <- d
 	}
 }
@@ -42,17 +43,24 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.collectLabelled(ch, all)
 	var truncated, panics uint64
 	var dropped [dropReasons]uint64
+	var cookies [cookieStates]uint64
 	for _, w := range all {
 		truncated += w.truncated.n.Load()
 		panics += w.panics.n.Load()
 		for i := range dropped {
 			dropped[i] += w.dropped[i].n.Load()
 		}
+		for i := range cookies {
+			cookies[i] += w.cookies[i].n.Load()
+		}
 	}
 	send(ch, descTruncated, truncated)
 	send(ch, descPanics, panics)
 	for i, n := range dropped {
 		send(ch, descDropped, n, dropReasonNames[i])
+	}
+	for i := cookieNew; i < cookieStates; i++ {
+		send(ch, descCookies, cookies[i], cookieStateNames[i])
 	}
 	for t := range transports {
 		collectDuration(ch, all, t)

@@ -23,7 +23,8 @@ type Options struct {
 	Workers  int              // threads for each UDP address; default: one for each CPU
 	Instance string           // for NSID and id.server; "": none
 	Version  string           // for version.bind; "": not told
-	MaxUDP   int              // longest UDP reply in octets, 512 to 4096; default 1232
+	Cookies  CookieOptions
+	MaxUDP   int // longest UDP reply in octets, 512 to 4096; default 1232
 	TCP      StreamOptions
 	Log      *slog.Logger // default: nothing is logged
 }

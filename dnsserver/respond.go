@@ -38,19 +38,28 @@ type Responder struct {
 	chaos   map[string]*compiled // answers of class CH by name
 	nsid    string
 	maxUDP  uint16
+	idle    uint16 // how long TCP connections may be idle, in units of 100 ms
 	workers *workers
+
+	cookies        atomic.Pointer[CookieSecrets]
+	requireCookies bool
 }
 
 // NewResponder returns a Responder without a view: it answers SERVFAIL until
-// Publish. Of opt it uses Instance, Version and MaxUDP.
+// Publish. Of opt it uses what is about replies, not what is about sockets.
 func NewResponder(opt Options) *Responder {
-	return &Responder{
-		labels:  newLabels(),
-		chaos:   chaosAnswers(opt.Instance, opt.Version),
-		nsid:    opt.Instance[:min(len(opt.Instance), maxInstance)],
-		maxUDP:  opt.maxUDP(),
-		workers: &workers{},
+	opt = opt.withDefaults()
+	r := &Responder{
+		labels:         newLabels(),
+		chaos:          chaosAnswers(opt.Instance, opt.Version),
+		nsid:           opt.Instance[:min(len(opt.Instance), maxInstance)],
+		maxUDP:         opt.maxUDP(),
+		idle:           keepAliveOf(opt.TCP.IdleTimeout),
+		workers:        &workers{},
+		requireCookies: opt.Cookies.Require,
 	}
+	r.SetCookieSecrets(opt.Cookies.Secrets)
+	return r
 }
 
 // live is a view with the counters' slots for its zones and services.
@@ -64,35 +73,68 @@ func (r *Responder) Publish(v *View) {
 	r.live.Store(&live{view: v, slots: r.labels.slotsFor(v)})
 }
 
+// asked is one query on its way to a reply.
+type asked struct {
+	query  []byte // as it came
+	q      wire.Query
+	status wire.Status
+	client netip.Addr
+	tr     Transport
+	c      *Counters
+
+	cookie cookieState
+	server serverCookie // for the reply
+	hit
+}
+
 // Respond appends the reply to query to dst, or returns nil when none is
 // due. It keeps neither dst nor query. c must belong to the caller's worker.
 // Nothing on the way to an ordinary answer allocates or locks.
 func (r *Responder) Respond(dst, query []byte, client netip.Addr, tr Transport, c *Counters) []byte {
-	var q wire.Query
-	st := wire.Parse(query, &q)
-	if st == wire.Drop {
-		c.drop(query)
+	a := asked{query: query, client: client, tr: tr, c: c}
+	a.status = wire.Parse(query, &a.q)
+	if !a.deserves() {
 		return nil
 	}
+	r.readCookie(&a)
 	l := r.live.Load()
-	h := r.find(l, &q, st, client)
-	reply, truncated := r.compose(dst, query, &q, &h, tr)
-	c.count(l, &q, &h, client, tr, truncated)
+	a.hit = r.find(l, &a)
+	reply, truncated := r.compose(dst, &a)
+	c.count(l, &a.q, &a.hit, client, tr, truncated)
 	return reply
+}
+
+// deserves tells whether a reply is due at all, and counts it when not.
+func (a *asked) deserves() bool {
+	switch {
+	case a.status == wire.Drop:
+		a.c.drop(a.query)
+		return false
+	case a.q.EDNS.KeepAlive && a.tr == DoQ: // RFC 9250 5.5.2: an error of the protocol
+		a.c.dropFor(dropKeepAlive)
+		return false
+	}
+	return true
 }
 
 // faults are the replies to queries that are not looked up.
 var faults = [...]compiled{
-	wire.FormErr:  {rcode: wire.RcodeFormErr, service: -1, region: -1},
-	wire.NotImp:   {rcode: wire.RcodeNotImp, service: -1, region: -1},
-	wire.BadVers:  {rcode: wire.RcodeBadVers, service: -1, region: -1},
-	wire.BadClass: {rcode: wire.RcodeRefused, service: -1, region: -1},
+	wire.FormErr:    {rcode: wire.RcodeFormErr, service: -1, region: -1},
+	wire.NotImp:     {rcode: wire.RcodeNotImp, service: -1, region: -1},
+	wire.BadVers:    {rcode: wire.RcodeBadVers, service: -1, region: -1},
+	wire.BadClass:   {rcode: wire.RcodeRefused, service: -1, region: -1},
+	wire.CookieOnly: {rcode: wire.RcodeNoError, service: -1, region: -1},
 }
 
-func (r *Responder) find(l *live, q *wire.Query, st wire.Status, client netip.Addr) hit {
+var badCookie = &compiled{rcode: wire.RcodeBadCookie, service: -1, region: -1}
+
+func (r *Responder) find(l *live, a *asked) hit {
+	q := &a.q
 	switch {
-	case st != wire.OK:
-		return hit{c: &faults[st], zone: -1}
+	case r.wantsBetterCookie(a):
+		return hit{c: badCookie, zone: -1}
+	case a.status != wire.OK:
+		return hit{c: &faults[a.status], zone: -1}
 	case q.QClass == wire.ClassCH:
 		return hit{c: r.findChaos(q), zone: -1}
 	case isTransfer(q.QType):
@@ -100,45 +142,7 @@ func (r *Responder) find(l *live, q *wire.Query, st wire.Status, client netip.Ad
 	case l == nil:
 		return hit{c: servFail, zone: -1}
 	}
-	return l.view.find(q, client)
+	return l.view.find(q, a.client)
 }
 
 func isTransfer(qtype uint16) bool { return qtype == 251 || qtype == 252 } // IXFR (RFC 1995), AXFR (RFC 5936)
-
-// compose appends the reply. What does not fit loses its additional section
-// first, and else everything, with TC set (RFC 2181 9).
-func (r *Responder) compose(dst, query []byte, q *wire.Query, h *hit, tr Transport) (reply []byte, truncated bool) {
-	a := h.c
-	opt := wire.OPT{UDPSize: r.maxUDP, Rcode: a.rcode, NSID: r.nsid, Scope: h.scope}
-	room := r.limit(q, tr) - wire.HeaderLen - q.QuestionLen()
-	if q.EDNS.Present {
-		room -= wire.OPTLen(&q.EDNS, &opt)
-	}
-	n, counts, flags := len(a.body), a.counts, a.flags
-	if n > room {
-		n, counts.Additional = a.core, 0
-		if n > room || a.needsGlue {
-			n, counts, flags, truncated = 0, wire.Counts{}, flags|wire.FlagTC, true
-		}
-	}
-	at := len(dst)
-	dst = wire.AppendHead(dst, query, q, flags, a.rcode)
-	dst = a.appendTo(dst, n, len(q.QName))
-	if q.EDNS.Present {
-		dst = wire.AppendOPT(dst, &q.EDNS, &opt)
-		counts.Additional++
-	}
-	wire.SetCounts(dst[at:], q, counts)
-	return dst, truncated
-}
-
-// limit is how long a reply may be.
-func (r *Responder) limit(q *wire.Query, tr Transport) int {
-	switch {
-	case tr != UDP:
-		return wire.MaxMessage
-	case !q.EDNS.Present:
-		return wire.MinUDPSize
-	}
-	return int(min(max(q.EDNS.UDPSize, wire.MinUDPSize), r.maxUDP))
-}

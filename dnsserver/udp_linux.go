@@ -211,6 +211,7 @@ func hopeless(errno unix.Errno) bool {
 // serve answers the n packets that were received.
 func (w *batchUDP) serve(p *packets, n int) {
 	began := time.Now()
+	w.counters.begin(began)
 	out := 0
 	for i := range n {
 		if p.in[i].hdr.Flags&unix.MSG_TRUNC != 0 {

@@ -74,6 +74,7 @@ func (w *portableUDP) run(ctx context.Context) error {
 
 func (w *portableUDP) serve(out, query, control []byte, from netip.AddrPort) {
 	began := time.Now()
+	w.counters.begin(began)
 	reply := w.r.answer(out, query, from.Addr().Unmap(), UDP, w.counters)
 	if reply == nil {
 		return

@@ -42,7 +42,8 @@ type instance struct {
 	follower   *follower
 	counters   *transitions
 	outcomes   *outcomes
-	adminLn    net.Listener // nil: the admin surface is off
+	secrets    *secretKeeper // nil: a random one serves
+	adminLn    net.Listener  // nil: the admin surface is off
 	voted      *latest[struct{}]
 }
 
@@ -52,6 +53,12 @@ func newInstance(conf *config.Instance, log *slog.Logger) (*instance, error) {
 	in := &instance{conf: conf, log: log, started: time.Now(), voted: newLatest[struct{}](), counters: newTransitions()}
 	in.link = &storeLink{instance: conf.Name, conf: conf.Store, log: log}
 	in.dns = dnsserver.NewServer(dnsOptions(conf, log))
+	if path := conf.DNS.Cookies.SecretsFile; path != "" {
+		in.secrets = newSecretKeeper(path, in.dns.Responder().SetCookieSecrets, log)
+		if err := in.secrets.open(); err != nil {
+			return nil, err
+		}
+	}
 	if err := in.dns.Listen(); err != nil {
 		return nil, err
 	}
@@ -72,7 +79,8 @@ func dnsOptions(conf *config.Instance, log *slog.Logger) dnsserver.Options {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	return dnsserver.Options{
-		Listen: conf.DNS.Listen, Workers: workers, Instance: conf.Name, MaxUDP: conf.DNS.MaxUDPSize, Log: log,
+		Listen: conf.DNS.Listen, Workers: workers, MaxUDP: conf.DNS.MaxUDPSize, Log: log,
+		Instance: conf.DNS.Identity, Version: conf.DNS.Version, Cookies: dnsserver.CookieOptions{Require: conf.DNS.Cookies.Require},
 		TCP: dnsserver.StreamOptions{
 			MaxConns: conf.DNS.TCP.MaxConnections, MaxPerClient: conf.DNS.TCP.MaxPerClient, IdleTimeout: conf.DNS.TCP.IdleTimeout,
 		},
@@ -226,6 +234,9 @@ func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func(
 	g.Go(func() error { return in.castVotes(ctx) })
 	g.Go(func() error { return in.follower.run(ctx, reload) })
 	g.Go(func() error { return named("store", in.link.run(ctx, in.onPicture, in.onStatus)) })
+	if in.secrets != nil {
+		g.Go(func() error { return in.secrets.run(ctx) })
+	}
 	if in.adminLn != nil {
 		srv := admin.NewServer(backend{in}, in.metrics(), in.log)
 		g.Go(func() error { return named("admin", srv.Run(ctx, in.adminLn)) })

@@ -36,6 +36,12 @@ type OPT struct {
 	NSID    string // sent when the query asked and it is not empty
 	Scope   uint8  // for the Client Subnet option, sent when the query had one
 	EDE     uint16 // extended error code plus one (RFC 8914); 0 sends none
+	EDEText string // EXTRA-TEXT of the extended error
+
+	HasCookie bool     // send the client's cookie and Cookie
+	Cookie    [16]byte // the server's (RFC 9018)
+	KeepAlive uint16   // idle timeout in units of 100 ms (RFC 7828); 0 sends none
+	Padding   int      // octets of padding plus one (RFC 7830), up to PadBlock; 0 sends none
 }
 
 // OPTLen is the length of the OPT record that AppendOPT appends for e.
@@ -47,8 +53,17 @@ func OPTLen(e *EDNS, o *OPT) int {
 	if e.ECS.Present {
 		n += 8 + (int(e.ECS.Source)+7)/8
 	}
-	if o.EDE != 0 {
+	if o.HasCookie {
+		n += 4 + len(e.Cookie.Client) + len(o.Cookie)
+	}
+	if o.KeepAlive != 0 {
 		n += 6
+	}
+	if o.EDE != 0 {
+		n += 6 + len(o.EDEText)
+	}
+	if o.Padding != 0 {
+		n += 4 + o.Padding - 1
 	}
 	return n
 }
@@ -72,15 +87,38 @@ func AppendOPT(dst []byte, e *EDNS, o *OPT) []byte {
 	if e.ECS.Present {
 		dst = e.ECS.appendTo(dst, o.Scope)
 	}
+	if o.HasCookie {
+		dst = appendOption(dst, optionCookie, len(e.Cookie.Client)+len(o.Cookie))
+		dst = append(dst, e.Cookie.Client[:]...)
+		dst = append(dst, o.Cookie[:]...)
+	}
+	if o.KeepAlive != 0 {
+		dst = appendOption(dst, optionKeepAlive, 2)
+		dst = binary.BigEndian.AppendUint16(dst, o.KeepAlive)
+	}
 	if o.EDE != 0 {
-		dst = appendOption(dst, optionEDE, 2)
+		dst = appendOption(dst, optionEDE, 2+len(o.EDEText))
 		dst = binary.BigEndian.AppendUint16(dst, o.EDE-1)
+		dst = append(dst, o.EDEText...)
+	}
+	if o.Padding != 0 {
+		dst = appendPadding(dst, o.Padding-1)
 	}
 	return dst
 }
 
 func appendOption(dst []byte, code uint16, n int) []byte {
 	return append(dst, byte(code>>8), byte(code), byte(n>>8), byte(n))
+}
+
+// PadBlock is what lengths of padded replies are multiples of (RFC 8467 4.1).
+const PadBlock = 468
+
+var padding [PadBlock]byte
+
+func appendPadding(dst []byte, n int) []byte {
+	dst = appendOption(dst, optionPadding, n)
+	return append(dst, padding[:n]...)
 }
 
 func (e *ECS) appendTo(dst []byte, scope uint8) []byte {

@@ -43,6 +43,28 @@ func (e *EDNS) readOption(code uint16, body []byte) bool {
 		e.NSID = true
 	case optionECS:
 		return !e.ECS.Present && e.ECS.read(body)
+	case optionCookie:
+		return e.Cookie.Present || e.Cookie.read(body) // RFC 7873 5.2: of several only the first counts
+	case optionKeepAlive:
+		e.KeepAlive = true
+	case optionPadding:
+		e.Padded = true
+	}
+	return true
+}
+
+// read takes the body of a COOKIE option and reports whether it is well
+// formed: 8 octets of the client alone, or 8 to 32 of the server behind them
+// (RFC 7873 5.2.2).
+func (c *Cookie) read(body []byte) bool {
+	n := len(body) - len(c.Client)
+	if n != 0 && (n < 8 || n > 32) {
+		return false
+	}
+	c.Present = true
+	c.Client = [8]byte(body)
+	if n > 0 {
+		c.Server = body[len(c.Client):]
 	}
 	return true
 }

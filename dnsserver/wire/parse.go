@@ -32,8 +32,15 @@ func Parse(pkt []byte, q *Query) Status {
 
 func (q *Query) readSections(pkt []byte) Status {
 	switch binary.BigEndian.Uint16(pkt[4:]) {
-	case 0: // RFC 7873 5.4 has such queries; without cookies they deserve no more than an OPT
-		return max(FormErr, q.readRecords(pkt, HeaderLen))
+	case 0:
+		st := q.readRecords(pkt, HeaderLen)
+		switch {
+		case st == OK && q.EDNS.Cookie.Present:
+			return CookieOnly
+		case st == OK:
+			return FormErr
+		}
+		return st
 	case 1:
 	default:
 		return FormErr

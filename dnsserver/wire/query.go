@@ -32,21 +32,26 @@ const (
 
 // Response codes. Those above 15 need an OPT record (RFC 6891 6.1.3).
 const (
-	RcodeNoError  uint16 = 0
-	RcodeFormErr  uint16 = 1
-	RcodeServFail uint16 = 2
-	RcodeNXDomain uint16 = 3
-	RcodeNotImp   uint16 = 4
-	RcodeRefused  uint16 = 5
-	RcodeYXDomain uint16 = 6
-	RcodeBadVers  uint16 = 16
+	RcodeNoError   uint16 = 0
+	RcodeFormErr   uint16 = 1
+	RcodeServFail  uint16 = 2
+	RcodeNXDomain  uint16 = 3
+	RcodeNotImp    uint16 = 4
+	RcodeRefused   uint16 = 5
+	RcodeYXDomain  uint16 = 6
+	RcodeNotAuth   uint16 = 9 // RFC 8945 5.2
+	RcodeBadVers   uint16 = 16
+	RcodeBadCookie uint16 = 23 // RFC 7873 8
 )
 
 // EDNS option codes.
 const (
-	optionNSID uint16 = 3  // RFC 5001
-	optionECS  uint16 = 8  // RFC 7871
-	optionEDE  uint16 = 15 // RFC 8914
+	optionNSID      uint16 = 3  // RFC 5001
+	optionECS       uint16 = 8  // RFC 7871
+	optionCookie    uint16 = 10 // RFC 7873
+	optionKeepAlive uint16 = 11 // RFC 7828
+	optionPadding   uint16 = 12 // RFC 7830
+	optionEDE       uint16 = 15 // RFC 8914
 )
 
 const typeOPT uint16 = 41
@@ -56,20 +61,22 @@ type Status uint8
 
 // The statuses. Every status but OK and Drop names the reply that is due.
 const (
-	OK       Status = iota
-	Drop            // no reply: too short for a header, or itself a response
-	FormErr         // FORMERR
-	NotImp          // NOTIMP: an opcode other than QUERY
-	BadVers         // BADVERS: an EDNS version above 0
-	BadClass        // REFUSED: neither IN nor CH
+	OK         Status = iota
+	Drop              // no reply: too short for a header, or itself a response
+	FormErr           // FORMERR
+	NotImp            // NOTIMP: an opcode other than QUERY
+	BadVers           // BADVERS: an EDNS version above 0
+	BadClass          // REFUSED: neither IN nor CH
+	CookieOnly        // NOERROR: no question, but a cookie (RFC 7873 5.4)
 )
 
 var statusRcodes = [...]uint16{
-	OK:       RcodeNoError,
-	FormErr:  RcodeFormErr,
-	NotImp:   RcodeNotImp,
-	BadVers:  RcodeBadVers,
-	BadClass: RcodeRefused,
+	OK:         RcodeNoError,
+	FormErr:    RcodeFormErr,
+	NotImp:     RcodeNotImp,
+	BadVers:    RcodeBadVers,
+	BadClass:   RcodeRefused,
+	CookieOnly: RcodeNoError,
 }
 
 // Rcode is the response code of the reply that s asks for. It has no meaning
@@ -107,12 +114,22 @@ func (q *Query) QuestionLen() int {
 
 // EDNS is what the query's OPT record said (RFC 6891).
 type EDNS struct {
+	Present   bool
+	DO        bool
+	NSID      bool // asked for
+	KeepAlive bool // the TCP keepalive option is there
+	Padded    bool // the Padding option is there
+	Version   uint8
+	UDPSize   uint16 // as sent
+	ECS       ECS
+	Cookie    Cookie
+}
+
+// Cookie is the query's COOKIE option (RFC 7873 4).
+type Cookie struct {
 	Present bool
-	DO      bool
-	NSID    bool // asked for
-	Version uint8
-	UDPSize uint16 // as sent
-	ECS     ECS
+	Client  [8]byte
+	Server  []byte // as sent, 8 to 32 octets of the packet; nil when the client has none yet
 }
 
 // ECS is the query's Client Subnet option (RFC 7871).

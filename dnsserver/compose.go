@@ -1,0 +1,75 @@
+package dnsserver
+
+import (
+	"math"
+	"time"
+
+	"github.com/steerdns/steerdns/dnsserver/wire"
+)
+
+// compose appends the reply. What does not fit loses its extended error first,
+// then its additional section, and else everything, with TC set (RFC 2181 9).
+func (r *Responder) compose(dst []byte, a *asked) (reply []byte, truncated bool) {
+	h, opt := a.hit.c, r.options(a)
+	limit := r.limit(a)
+	room := limit - wire.HeaderLen - a.q.QuestionLen()
+	if a.q.EDNS.Present {
+		room -= wire.OPTLen(&a.q.EDNS, &opt)
+	}
+	n, counts, flags := len(h.body), h.counts, h.flags
+	if n > room {
+		n, counts.Additional = h.core, 0
+		if n > room || h.needsGlue {
+			n, counts, flags, truncated = 0, wire.Counts{}, flags|wire.FlagTC, true
+		}
+	}
+	at := len(dst)
+	dst = wire.AppendHead(dst, a.query, &a.q, flags, h.rcode)
+	dst = h.appendTo(dst, n, len(a.q.QName))
+	if a.q.EDNS.Present {
+		if a.q.EDNS.Padded && a.tr.Encrypted() {
+			opt.Padding = 1 + padding(len(dst)-at+wire.OPTLen(&a.q.EDNS, &opt), limit)
+		}
+		dst = wire.AppendOPT(dst, &a.q.EDNS, &opt)
+		counts.Additional++
+	}
+	wire.SetCounts(dst[at:], &a.q, counts)
+	return dst, truncated
+}
+
+// options is what the reply's OPT record says.
+func (r *Responder) options(a *asked) wire.OPT {
+	opt := wire.OPT{UDPSize: r.maxUDP, Rcode: a.hit.c.rcode, NSID: r.nsid, Scope: a.scope}
+	if a.cookie != cookieNone {
+		opt.HasCookie, opt.Cookie = true, a.server
+	}
+	if a.q.EDNS.KeepAlive && (a.tr == TCP || a.tr == DoT) { // RFC 7828 3.3.2: over UDP it is ignored
+		opt.KeepAlive = r.idle
+	}
+	return opt
+}
+
+// padding is how many octets of padding a reply of n octets gets, so that its
+// length is a multiple of wire.PadBlock (RFC 8467 4.1).
+func padding(n, limit int) int {
+	n += 4 // the option itself
+	whole := min((n+wire.PadBlock-1)/wire.PadBlock*wire.PadBlock, limit)
+	return max(whole-n, 0)
+}
+
+// limit is how long a reply may be.
+func (r *Responder) limit(a *asked) int {
+	switch {
+	case a.tr != UDP:
+		return wire.MaxMessage
+	case !a.q.EDNS.Present:
+		return wire.MinUDPSize
+	}
+	return int(min(max(a.q.EDNS.UDPSize, wire.MinUDPSize), r.maxUDP))
+}
+
+// keepAliveOf is an idle timeout as the TCP keepalive option writes it, in
+// units of 100 ms (RFC 7828 3.1).
+func keepAliveOf(idle time.Duration) uint16 {
+	return uint16(min(max(idle/(100*time.Millisecond), 1), math.MaxUint16))
+}
