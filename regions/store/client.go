@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
+
+	"github.com/steerdns/steerdns/regions/store/protocol"
 )
 
 // callTimeout bounds every single request; an operator's own deadline may be
@@ -45,6 +47,15 @@ func (s *Store) dial(ctx context.Context, endpoints []string) (*clientv3.Client,
 		Password:             s.opt.Remote.Password,
 		Logger:               zap.NewNop(),
 	})
+}
+
+// connect makes a connection to one of these endpoints.
+func (s *Store) connect(ctx context.Context, endpoints []string) (peer, error) {
+	if s.opt.connect != nil {
+		return s.opt.connect(ctx, endpoints)
+	}
+	client, err := s.dial(ctx, endpoints)
+	return etcd{client}, err
 }
 
 // errConnection ends a session whose connection has broken.
@@ -162,5 +173,5 @@ func cause(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer"
 	}
-	return words(err.Error())
+	return protocol.Words(err.Error())
 }

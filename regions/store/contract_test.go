@@ -4,21 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"github.com/steerdns/steerdns/healthcheck"
 	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/store/protocol"
 )
 
-func TestContract(t *testing.T) { contract(t, shared) }
+func TestContract(t *testing.T) { contract(t, ground{endpoints: []string{shared}}) }
 
 // contract is what any etcd must give; the e2e tests run it on old peers.
-func contract(t *testing.T, endpoints ...string) {
-	for name, test := range map[string]func(*testing.T, ...string){
+func contract(t *testing.T, g ground) {
+	for name, test := range map[string]func(*testing.T, ground){
 		"votes travel":                   votesTravel,
 		"beats go on":                    beatsGoOn,
 		"a beat does not touch others":   samePublishedTwice,
@@ -43,19 +41,19 @@ func contract(t *testing.T, endpoints ...string) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, endpoints...)
+			test(t, g)
 		})
 	}
 }
 
-func votesTravel(t *testing.T, endpoints ...string) {
-	a, b := start(t, quick(t, "a", endpoints...)), start(t, quick(t, "b", endpoints...))
+func votesTravel(t *testing.T, g ground) {
+	a, b := start(t, g.quick(t, "a")), start(t, g.quick(t, "b"))
 	a.PublishVotes(vote("us-east", "www.example.com/us-east/192.0.2.1", healthcheck.Down, "connection refused"))
 	a.PublishInstance(regions.Instance{Region: "us-east", DNS: []string{"192.0.2.53:53"}, Started: noon})
 	p := b.picture("a's ballot and entry", func(p *regions.Picture) bool { return len(p.Ballots) == 1 && len(p.Instances) == 1 })
 	got := p.Ballots[0]
 	want := healthcheck.Vote{State: healthcheck.Down, Reason: "connection refused", Since: noon}
-	if got.Instance != "a" || got.Region != "us-east" || got.Boot != a.boot || got.Seq == 0 || got.Beat != 300*time.Millisecond ||
+	if got.Instance != "a" || got.Region != "us-east" || got.Boot == "" || got.Seq == 0 || got.Beat != 300*time.Millisecond ||
 		got.Votes["www.example.com/us-east/192.0.2.1"] != want {
 		t.Errorf("ballot %+v", got)
 	}
@@ -72,8 +70,8 @@ func votesTravel(t *testing.T, endpoints ...string) {
 	}
 }
 
-func beatsGoOn(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func beatsGoOn(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	first := a.picture("a ballot", func(p *regions.Picture) bool { return len(p.Ballots) == 1 }).Ballots[0]
 	then := a.picture("three more beats", func(p *regions.Picture) bool { return p.Ballots[0].Seq >= first.Seq+3 }).Ballots[0]
@@ -82,8 +80,8 @@ func beatsGoOn(t *testing.T, endpoints ...string) {
 	}
 }
 
-func samePublishedTwice(t *testing.T, endpoints ...string) {
-	opt := quick(t, "a", endpoints...)
+func samePublishedTwice(t *testing.T, g ground) {
+	opt := g.quick(t, "a")
 	opt.VoteBeat, opt.LeaseTTL = time.Minute, 2*time.Minute
 	a := start(t, opt)
 	for range 50 {
@@ -99,8 +97,8 @@ func samePublishedTwice(t *testing.T, endpoints ...string) {
 	}
 }
 
-func theDeadLeave(t *testing.T, endpoints ...string) {
-	a, b := start(t, quick(t, "a", endpoints...)), start(t, quick(t, "b", endpoints...))
+func theDeadLeave(t *testing.T, g ground) {
+	a, b := start(t, g.quick(t, "a")), start(t, g.quick(t, "b"))
 	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	a.PublishInstance(regions.Instance{Region: "us-east", Started: noon})
 	b.picture("a's ballot", func(p *regions.Picture) bool { return len(p.Ballots) == 1 })
@@ -108,10 +106,10 @@ func theDeadLeave(t *testing.T, endpoints ...string) {
 	b.picture("a's absence", func(p *regions.Picture) bool { return len(p.Ballots) == 0 && len(p.Instances) == 0 })
 }
 
-func goodbye(t *testing.T, endpoints ...string) {
-	opt := quick(t, "a", endpoints...)
+func goodbye(t *testing.T, g ground) {
+	opt := g.quick(t, "a")
 	opt.LeaseTTL = time.Hour
-	a, b := start(t, opt), start(t, quick(t, "b", endpoints...))
+	a, b := start(t, opt), start(t, g.quick(t, "b"))
 	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	b.picture("a's ballot", func(p *regions.Picture) bool { return len(p.Ballots) == 1 })
 	if err := a.Leave(t.Context()); err != nil {
@@ -127,19 +125,13 @@ func goodbye(t *testing.T, endpoints ...string) {
 	}
 }
 
-func lostLease(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func lostLease(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	a.PublishInstance(regions.Instance{Region: "us-east", Started: noon})
 	a.picture("a ballot", func(p *regions.Picture) bool { return len(p.Ballots) == 1 && len(p.Instances) == 1 })
-	c := raw(t, endpoints...)
-	kv, err := c.Get(t.Context(), a.keys.votes("a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Revoke(t.Context(), clientv3.LeaseID(kv.Kvs[0].Lease)); err != nil {
-		t.Fatal(err)
-	}
+	c := g.hand(t)
+	c.do(protocol.Request{Kind: protocol.Revoke, Lease: c.get(a.keys.Votes("a"))[0].Lease})
 	gone := func(p *regions.Picture) bool { return len(p.Ballots) == 0 }
 	a.wait("its end", func() bool { return slices.ContainsFunc(a.pictures[1:], gone) })
 	a.picture("its return", func(p *regions.Picture) bool { return len(p.Ballots) == 1 && len(p.Instances) == 1 })
@@ -148,8 +140,8 @@ func lostLease(t *testing.T, endpoints ...string) {
 	}
 }
 
-func badValuesAlone(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func badValuesAlone(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	if err := a.PutOverride(t.Context(), drain(regions.OverrideRegion, "eu-west", "ann"), -1, false); err != nil {
 		t.Fatal(err)
@@ -158,13 +150,13 @@ func badValuesAlone(t *testing.T, endpoints ...string) {
 		t.Fatal(err)
 	}
 	a.picture("the good fleet file", func(p *regions.Picture) bool { return p.Fleet != nil })
-	c, prefix := raw(t, endpoints...), a.opt.Prefix
+	c, prefix := g.hand(t), a.opt.Prefix
 	for _, key := range []string{"votes/x", "instances/x", "overrides/region/x", "overrides/x", "fleet/current", "votes/", "votes/%zz"} {
-		put(t, c, prefix+key, "{garbage")
+		c.put(prefix+key, "{garbage")
 	}
-	put(t, c, prefix+"elsewhere/x", "not ours")
+	c.put(prefix+"elsewhere/x", "not ours")
 	mixed := `{"instance":"m","region":"r","boot":"b","seq":1,"beat":5000000000,"votes":{"good":{"state":"up","reason":"","since":"2026-03-01T12:00:00Z"},"bad":{"state":"sideways"}}}`
-	put(t, c, prefix+"votes/m", mixed)
+	c.put(prefix+"votes/m", mixed)
 	p := a.picture("eight refusals", func(p *regions.Picture) bool { return len(p.Rejected) == 8 })
 	if len(p.Ballots) != 2 || len(p.Overrides) != 1 || p.Fleet == nil || p.Fleet.Text != "zones: {}" {
 		t.Errorf("the good ones suffered: %+v", p)
@@ -177,10 +169,10 @@ func badValuesAlone(t *testing.T, endpoints ...string) {
 	}
 }
 
-func manyVotes(t *testing.T, endpoints ...string) {
-	opt := quick(t, "a", endpoints...)
+func manyVotes(t *testing.T, g ground) {
+	opt := g.quick(t, "a")
 	opt.VoteBeat, opt.LeaseTTL = 5*time.Second, 15*time.Second
-	a, b := start(t, opt), start(t, quick(t, "b", endpoints...))
+	a, b := start(t, opt), start(t, g.quick(t, "b"))
 	all := regions.Ballot{Region: "us-east", Votes: map[string]healthcheck.Vote{}}
 	for i := range MaxVotes + 10 {
 		all.Votes[fmt.Sprintf("www%05d.gslb.example.com/us-east/192.0.2.1", i)] = healthcheck.Vote{State: healthcheck.Up, Reason: "200 OK in 12 ms", Since: noon}
@@ -192,25 +184,29 @@ func manyVotes(t *testing.T, endpoints ...string) {
 	}
 }
 
-func compactionUnderWatch(t *testing.T, endpoints ...string) {
-	opt := quick(t, "", endpoints...)
+func compactionUnderWatch(t *testing.T, g ground) {
+	opt := g.quick(t, "")
 	s, err := New(opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := raw(t, endpoints...)
+	client := g.hand(t)
 	var got []*regions.Picture
 	c := newConsumer(s, func(p *regions.Picture) { got = append(got, p) })
 	if err := c.list(t.Context(), client); err != nil {
 		t.Fatal(err)
 	}
-	rev := put(t, client, s.keys.votes("a"), `{"instance":"a","region":"r","boot":"b","beat":1}`)
-	if _, err := client.Compact(t.Context(), rev); err != nil && !strings.Contains(err.Error(), "compacted") {
-		t.Fatal(err)
+	rev := client.put(s.keys.Votes("a"), `{"instance":"a","region":"r","boot":"b","beat":1}`)
+	client.compact(rev)
+	word := <-client.Watch(t.Context(), opt.Prefix, 1)
+	if !errors.Is(word.Err, protocol.ErrCompacted) || word.Compacted < rev {
+		t.Fatalf("a compacted watch says %+v", word)
 	}
-	watch := client.Watch(t.Context(), opt.Prefix, clientv3.WithPrefix(), clientv3.WithRev(1))
-	if err := c.hear(<-watch); !errors.Is(err, errRelist) {
-		t.Fatalf("a compacted watch: %v", err)
+	if err := c.hear(word, true); err != nil {
+		t.Fatalf("a compacted watch ended the session: %v", err)
+	}
+	if step, err := c.reader.Next(time.Now().Add(time.Second)); step != protocol.List || err != nil {
+		t.Fatalf("step %d, %v after a compaction, want a list", step, err)
 	}
 	if err := c.list(t.Context(), client); err != nil {
 		t.Fatal(err)
@@ -220,8 +216,8 @@ func compactionUnderWatch(t *testing.T, endpoints ...string) {
 	}
 }
 
-func boundedPace(t *testing.T, endpoints ...string) {
-	opt := quick(t, "a", endpoints...)
+func boundedPace(t *testing.T, g ground) {
+	opt := g.quick(t, "a")
 	opt.Coalesce = 50 * time.Millisecond
 	a := start(t, opt)
 	began := time.Now()

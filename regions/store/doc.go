@@ -1,6 +1,7 @@
 // Package store keeps the fleet's shared state in etcd: every instance's
 // votes, what instances say of themselves, the operators' overrides and the
-// applied fleet file. It is the only package that knows etcd.
+// applied fleet file. It is the only package that knows etcd; what to ask of
+// it, when, and what to believe is in package protocol.
 //
 // # Keys, under the fleet's prefix
 //

@@ -112,7 +112,7 @@ func (c *cluster) await() {
 }
 
 func TestContractOnThreeMembers(t *testing.T) {
-	contract(t, newCluster(t).endpoints...)
+	contract(t, ground{endpoints: newCluster(t).endpoints})
 }
 
 // TestMembersFailOneByOne kills and stops the member that is in use.

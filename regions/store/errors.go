@@ -6,19 +6,18 @@ import (
 	"time"
 
 	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/store/protocol"
 )
 
-// ErrConflict is what every lost compare-and-swap is: *FleetConflictError and
-// *ConflictError both match it.
-var ErrConflict = errors.New("somebody else was faster")
+// What an operator's write may meet: protocol says what each means.
+var (
+	ErrConflict = protocol.ErrConflict // *FleetConflictError and *ConflictError both match it
+	ErrStale    = protocol.ErrStale
+	ErrInvalid  = protocol.ErrInvalid
+)
 
-// ErrStale says that overrides were written after the revision that the
-// caller's picture shows. Read again, check the precondition again, retry.
-var ErrStale = errors.New("overrides have changed since this picture was taken")
-
-// ErrInvalid says that what was to be written can never be stored: etcd was
-// not asked, and asking again does not help.
-var ErrInvalid = errors.New("not fit for the store")
+// ConflictError says which override already stands.
+type ConflictError = protocol.ConflictError
 
 // FleetConflictError says which fleet file is applied instead of the expected.
 type FleetConflictError struct {
@@ -36,28 +35,6 @@ func (e *FleetConflictError) Error() string {
 
 // Is makes it an ErrConflict.
 func (e *FleetConflictError) Is(target error) bool { return target == ErrConflict }
-
-// ConflictError says which override already stands.
-type ConflictError struct {
-	Existing regions.Override
-}
-
-func (e *ConflictError) Error() string {
-	o := e.Existing
-	return fmt.Sprintf("%s %s is already drained by %s (%s) until %s: replace it or leave it",
-		o.Kind, o.Name, o.Owner, o.Reason, o.Expires.UTC().Format(time.RFC3339))
-}
-
-// Is makes it an ErrConflict.
-func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
-
-// invalidError is the caller's own mistake, in its own words.
-type invalidError struct{ error }
-
-func (e invalidError) Unwrap() error { return e.error }
-
-// Is makes it an ErrInvalid.
-func (e invalidError) Is(target error) bool { return target == ErrInvalid }
 
 // refusedError is a value in the store that cannot be believed.
 type refusedError struct{ regions.Rejected }

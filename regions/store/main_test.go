@@ -185,15 +185,6 @@ func raw(t *testing.T, endpoints ...string) *clientv3.Client {
 	return c
 }
 
-func put(t *testing.T, c *clientv3.Client, key, value string) int64 {
-	t.Helper()
-	r, err := c.Put(t.Context(), key, value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.Header.Revision
-}
-
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // vote makes a ballot with one vote.

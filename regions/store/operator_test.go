@@ -11,14 +11,13 @@ import (
 	"testing"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
-
 	"github.com/steerdns/steerdns/healthcheck"
 	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/store/protocol"
 )
 
-func applying(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func applying(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	ctx := t.Context()
 	if f, err := a.CurrentFleet(ctx); f != nil || err != nil {
 		t.Fatalf("an empty store has %v, %v", f, err)
@@ -68,8 +67,8 @@ func race(t *testing.T, n int, do func(i int) error) int64 {
 	return won.Load()
 }
 
-func applyOneWins(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func applyOneWins(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	for n := range int64(3) {
 		won := race(t, 6, func(i int) error {
 			_, err := a.Apply(context.Background(), fleetFile(fmt.Sprint(n, i), "ann"), n)
@@ -84,8 +83,8 @@ func applyOneWins(t *testing.T, endpoints ...string) {
 	}
 }
 
-func applyTooMuch(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func applyTooMuch(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	noise := make([]byte, 0, 1<<21)
 	for x := uint32(1); len(noise) < 1<<21; x = x*1664525 + 1013904223 {
 		noise = append(noise, "0123456789abcdefghijklmnopqrstuv"[x>>27])
@@ -107,15 +106,15 @@ func applyTooMuch(t *testing.T, endpoints ...string) {
 	}
 }
 
-func applyNumbers(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
-	ctx, c := t.Context(), raw(t, endpoints...)
+func applyNumbers(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
+	ctx, c := t.Context(), g.hand(t)
 	for range 2 {
 		if _, err := a.Apply(ctx, fleetFile("text", "ann"), -1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	put(t, c, a.keys.current(), "{garbage")
+	c.put(a.keys.Current(), "{garbage")
 	if _, err := a.CurrentFleet(ctx); err == nil || !strings.Contains(err.Error(), "fleet/current") {
 		t.Errorf("garbage is current: %v", err)
 	}
@@ -125,17 +124,15 @@ func applyNumbers(t *testing.T, endpoints ...string) {
 	if f, err := a.Apply(ctx, fleetFile("over garbage", "ann"), -1); err != nil || f.N != 3 {
 		t.Errorf("over garbage: %d, %v", f.N, err)
 	}
-	if _, err := c.Delete(ctx, a.keys.current()); err != nil {
-		t.Fatal(err)
-	}
+	c.commit(protocol.Op{Kind: protocol.Delete, Key: a.keys.Current()})
 	if f, err := a.Apply(ctx, fleetFile("after a delete", "ann"), 0); err != nil || f.N != 4 {
 		t.Errorf("after a delete: %d, %v", f.N, err)
 	}
 }
 
-func historyPruned(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
-	c := raw(t, endpoints...)
+func historyPruned(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
+	c := g.hand(t)
 	for n := int64(1); n <= 60; n++ {
 		f := fleetFile("text", "ann")
 		f.N, f.At = n, noon
@@ -143,8 +140,8 @@ func historyPruned(t *testing.T, endpoints ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		put(t, c, a.keys.history(n), string(data))
-		put(t, c, a.keys.current(), string(data))
+		c.put(a.keys.History(n), string(data))
+		c.put(a.keys.Current(), string(data))
 	}
 	if _, err := a.Apply(t.Context(), fleetFile("text", "ann"), 60); err != nil {
 		t.Fatal(err)
@@ -153,14 +150,14 @@ func historyPruned(t *testing.T, endpoints ...string) {
 	if err != nil || len(h) != HistoryKept || h[0].N != 12 || h[HistoryKept-1].N != 61 {
 		t.Errorf("%d kept, %v", len(h), err)
 	}
-	all, err := c.Get(t.Context(), a.opt.Prefix+historyFolder, clientv3.WithPrefix(), clientv3.WithCountOnly())
-	if err != nil || all.Count != HistoryKept {
-		t.Errorf("%d stored, %v", all.Count, err)
+	from, to := a.keys.HistoryFolder()
+	if all := c.commit(protocol.Op{Key: from, End: to}).Parts[0]; len(all) != HistoryKept {
+		t.Errorf("%d stored", len(all))
 	}
 }
 
-func overriding(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func overriding(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	ctx, name := t.Context(), "www.example.com/us-east/2001:db8::1"
 	o := drain(regions.OverrideEndpoint, name, "ann")
 	if err := a.PutOverride(ctx, o, -1, false); err != nil {
@@ -196,8 +193,8 @@ func overriding(t *testing.T, endpoints ...string) {
 	}
 }
 
-func overrideOneWins(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func overrideOneWins(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	won := race(t, 8, func(i int) error {
 		return a.PutOverride(context.Background(), drain(regions.OverrideRegion, "us-east", fmt.Sprint("operator ", i)), -1, false)
 	})
@@ -206,8 +203,8 @@ func overrideOneWins(t *testing.T, endpoints ...string) {
 	}
 }
 
-func overrideLastTwo(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func overrideLastTwo(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	basis := a.picture("any", func(*regions.Picture) bool { return true }).Revision
 	won := race(t, 8, func(i int) error {
 		return a.PutOverride(context.Background(), drain(regions.OverrideRegion, fmt.Sprint("region-", i), "ann"), basis, false)
@@ -215,29 +212,28 @@ func overrideLastTwo(t *testing.T, endpoints ...string) {
 	if won != 1 {
 		t.Errorf("%d of 8 operators drained a region each from one picture", won)
 	}
-	leases, err := raw(t, endpoints...).Leases(t.Context())
-	if err != nil || len(leases.Leases) > 100 {
-		t.Errorf("%d leases left behind, %v", len(leases.Leases), err)
+	if n := g.hand(t).leases(); n > 100 {
+		t.Errorf("%d leases left behind", n)
 	}
 }
 
-func overrideExpired(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
+func overrideExpired(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
 	old := drain(regions.OverrideRegion, "us-east", "ann")
 	old.Created, old.Expires = noon, noon.Add(time.Minute)
 	data, err := json.Marshal(old)
 	if err != nil {
 		t.Fatal(err)
 	}
-	basis := put(t, raw(t, endpoints...), a.keys.override(old.Kind, old.Name), string(data))
+	basis := g.hand(t).put(a.keys.Override(old.Kind, old.Name), string(data))
 	if err := a.PutOverride(t.Context(), drain(regions.OverrideRegion, "us-east", "bob"), basis, false); err != nil {
 		t.Error(err)
 	}
 }
 
-func overrideBad(t *testing.T, endpoints ...string) {
-	a := start(t, quick(t, "a", endpoints...))
-	basis := put(t, raw(t, endpoints...), a.keys.override(regions.OverrideRegion, "us-east"), "{garbage")
+func overrideBad(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
+	basis := g.hand(t).put(a.keys.Override(regions.OverrideRegion, "us-east"), "{garbage")
 	if err := a.PutOverride(t.Context(), drain(regions.OverrideRegion, "us-east", "bob"), basis-1, false); !errors.Is(err, ErrStale) {
 		t.Errorf("on an older picture: %v", err)
 	}
@@ -246,11 +242,11 @@ func overrideBad(t *testing.T, endpoints ...string) {
 	}
 }
 
-func twoOfOneName(t *testing.T, endpoints ...string) {
+func twoOfOneName(t *testing.T, g ground) {
 	var log lines
-	opt := quick(t, "a", endpoints...)
+	opt := g.quick(t, "a")
 	opt.Log = log.logger()
-	a, twin := start(t, opt), start(t, quick(t, "a", endpoints...))
+	a, twin := start(t, opt), start(t, g.quick(t, "a"))
 	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	twin.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	a.wait("a word about it", func() bool { return log.contains("another process writes the votes of this instance") })

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/steerdns/steerdns/regions/store/protocol"
 )
 
 // Options says where the store is and how this instance uses it.
@@ -28,7 +31,22 @@ type Options struct {
 	Relist   time.Duration // between two full lists; default 60s, varied by a quarter
 	Silence  time.Duration // a watch that says nothing for so long is torn down; default 10s
 	Coalesce time.Duration // the shortest time between two writes of votes; default 100ms
+
+	connect func(ctx context.Context, endpoints []string) (peer, error) // nil: to etcd
 }
+
+func (o Options) timing() protocol.Timing {
+	return protocol.Timing{Beat: o.VoteBeat, LeaseTTL: o.LeaseTTL, Relist: o.Relist, Silence: o.Silence, Coalesce: o.Coalesce}
+}
+
+// Bounds of what is believed; protocol has them all.
+const (
+	MaxVotes      = protocol.MaxVotes
+	MaxBeat       = protocol.MaxBeat
+	MaxDrain      = protocol.MaxDrain
+	MaxFleetText  = protocol.MaxFleetText
+	MaxFleetFiles = protocol.MaxFleetFiles
+)
 
 // Remote is an etcd cluster.
 type Remote struct {
@@ -76,8 +94,8 @@ func (o Options) problems() error {
 			all = append(all, fmt.Errorf(format, args...))
 		}
 	}
-	say(o.Instance != "" && !printable(o.Instance, maxName), "instance name %q: want 1 to %d printable characters", o.Instance, maxName)
-	say(!printable(o.Prefix, maxName), "prefix %q: want 1 to %d printable characters", o.Prefix, maxName)
+	say(o.Instance != "" && !protocol.IsName(o.Instance), "instance name %q: want 1 to %d printable characters", o.Instance, protocol.MaxName)
+	say(!protocol.IsName(o.Prefix), "prefix %q: want 1 to %d printable characters", o.Prefix, protocol.MaxName)
 	say(o.VoteBeat < 0 || o.VoteBeat > MaxBeat, "vote beat %v: want at most %v", o.VoteBeat, MaxBeat)
 	say(o.LeaseTTL < 2*o.VoteBeat, "lease of %v: want at least two vote beats (%v)", o.LeaseTTL, 2*o.VoteBeat)
 	say(o.Relist < 0 || o.Silence < 0 || o.Coalesce < 0, "relist %v, silence %v, coalesce %v: want positive times", o.Relist, o.Silence, o.Coalesce)

@@ -4,36 +4,26 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	mathrand "math/rand/v2"
 	"sync/atomic"
 	"time"
 
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/store/protocol"
 )
 
 // Store is one instance's end of the fleet's shared state.
 type Store struct {
 	opt     Options
-	keys    keys
-	boot    string
+	keys    protocol.Keys
 	report  reporter
 	count   counters
-	out     *outbox
+	out     *protocol.Outbox
+	reader  *protocol.Reader // owned by Run
 	running atomic.Bool
-	allowed atomic.Uint64 // a cluster that an operator believes although its history went back; 0: none
-	writing chan struct{} // whoever has put the one token in owns mine
-	mine    mine          // owned by the holder of writing
-}
-
-// mine is what this instance holds in etcd; it outlives sessions.
-type mine struct {
-	lease   clientv3.LeaseID // 0: none
-	seq     uint64           // of the last ballot that was tried
-	written int64            // the revision of the last ballot written under lease; 0: none
-	left    bool             // goodbye was said: nothing is written any more
+	writing chan struct{}    // whoever has put the one token in owns writer
+	writer  *protocol.Writer // owned by the holder of writing
 }
 
 // New checks the options, reads the TLS files once to see that they are good,
@@ -43,20 +33,32 @@ func New(opt Options) (*Store, error) {
 	if err := opt.problems(); err != nil {
 		return nil, err
 	}
+	keys, timing := protocol.Keys(opt.Prefix), opt.timing()
 	s := &Store{
 		opt:     opt,
-		keys:    keys(opt.Prefix),
-		boot:    rand.Text(),
-		out:     newOutbox(),
+		keys:    keys,
+		out:     protocol.NewOutbox(opt.Instance, rand.Text(), opt.VoteBeat),
+		reader:  protocol.NewReader(keys, timing),
 		writing: make(chan struct{}, 1),
 	}
+	s.writer = protocol.NewWriter(keys, timing, s.out)
 	s.report.now = time.Now
 	return s, nil
 }
 
+// PublishVotes makes b the votes of this instance: the latest wins. It never
+// blocks on the network. Instance, Boot, Seq and Beat are stamped by the
+// store; the votes are copied. Votes beyond MaxVotes (in order of endpoint)
+// are left out, and reasons are cut to what others accept.
+func (s *Store) PublishVotes(b regions.Ballot) { s.out.PublishVotes(b) }
+
+// PublishInstance makes i what this instance says of itself, under the same
+// lease as its votes. Name is stamped by the store.
+func (s *Store) PublishInstance(i regions.Instance) { s.out.PublishInstance(i) }
+
 // AllowCluster is the operator's word that this cluster's next list is to be
 // believed although its history went back. It serves once.
-func (s *Store) AllowCluster(id uint64) { s.allowed.Store(id) }
+func (s *Store) AllowCluster(id uint64) { s.reader.Allow(id) }
 
 // Status is the latest status. It never blocks.
 func (s *Store) Status() Status { return s.report.status() }
@@ -77,7 +79,7 @@ func (s *Store) Run(ctx context.Context, onPicture func(*regions.Picture), onSta
 	}
 	s.report.start(onStatus)
 	c := newConsumer(s, onPicture)
-	var retry backoff
+	retry := protocol.NewBackoff(s.opt.timing())
 	for turn := 0; ctx.Err() == nil; turn++ {
 		began := time.Now()
 		endpoint := s.opt.Remote.Endpoints[turn%len(s.opt.Remote.Endpoints)]
@@ -91,9 +93,9 @@ func (s *Store) Run(ctx context.Context, onPicture func(*regions.Picture), onSta
 		}
 		s.lost(s.explain(err, []string{endpoint}, silent), c.listed || turn == 0)
 		if c.listed && time.Since(began) > s.opt.Silence {
-			retry.reset()
+			retry.Reset()
 		}
-		pause(ctx, retry.next())
+		pause(ctx, retry.Next())
 	}
 	return nil
 }
@@ -109,33 +111,16 @@ func (s *Store) lost(err error, first bool) {
 // session reads and writes through one endpoint until something breaks.
 func (s *Store) session(ctx context.Context, endpoint string, c *consumer) error {
 	c.listed = false
-	client, err := s.dial(ctx, []string{endpoint})
+	to, err := s.connect(ctx, []string{endpoint})
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer to.Close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return guard(ctx, client) })
-	group.Go(func() error { return c.run(ctx, client) })
-	group.Go(func() error { return newKeeper(s, client).run(ctx) })
+	group.Go(func() error { return to.Lost(ctx) })
+	group.Go(func() error { return c.run(ctx, to) })
+	group.Go(func() error { return s.keep(ctx, to, []string{endpoint}) })
 	return group.Wait()
-}
-
-// backoff is the time between sessions: it doubles from 100 ms to 5 s, with
-// half of it left to chance.
-type backoff struct{ failures int }
-
-const (
-	shortestPause = 100 * time.Millisecond
-	longestPause  = 5 * time.Second
-)
-
-func (b *backoff) reset() { b.failures = 0 }
-
-func (b *backoff) next() time.Duration {
-	d := min(shortestPause<<b.failures, longestPause)
-	b.failures = min(b.failures+1, 10)
-	return d/2 + mathrand.N(d/2)
 }
 
 // pause waits, or until ctx ends.
@@ -146,10 +131,4 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-t.C:
 	}
-}
-
-// vary is d by up to a quarter more or less, so that a fleet does not beat in
-// step.
-func vary(d time.Duration) time.Duration {
-	return d*3/4 + mathrand.N(d/2+1)
 }

@@ -1,35 +1,18 @@
-package store
+package protocol
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/steerdns/steerdns/regions"
 )
 
-// entry is one key as etcd holds it.
-type entry struct {
-	key   string
-	value []byte
-	mod   int64 // the revision that wrote it
-}
-
-// event is one change of one key.
-type event struct {
-	entry
-	gone bool // deleted at revision mod
-}
-
-// errRelist says that only a full list can tell what the store holds.
-var errRelist = errors.New("the watch cannot be believed")
-
 // mirror is what the store holds, as far as lists and events have told. It
 // is pure: no I/O, no clock. It outlives sessions, so that a list from a
 // member that lags behind is recognised. Owned by the consumer.
 type mirror struct {
-	keys     keys
+	keys     Keys
 	cluster  uint64
 	revision int64 // the highest one told of; the picture's
 	listed   int64 // the last list's: what events say up to here is known
@@ -46,14 +29,14 @@ type held struct {
 	value parsed
 }
 
-func newMirror(k keys) *mirror { return &mirror{keys: k} }
+func newMirror(k Keys) *mirror { return &mirror{keys: k} }
 
 // replace takes a full list at a revision, atomically, and says whether
 // anything has changed. A list of the same cluster at a lower revision than
 // one already told of is refused, and so are all later lists of that cluster,
-// since writes soon hide that its history went back. The entries' keys are told apart by folder,
-// more than the bounded number in a folder is left out.
-func (m *mirror) replace(cluster uint64, revision int64, list []entry) (changed bool, err error) {
+// since writes soon hide that its history went back. The entries' keys are
+// told apart by folder, more than the bounded number in a folder is left out.
+func (m *mirror) replace(cluster uint64, revision int64, list []Entry) (changed bool, err error) {
 	same := cluster == m.cluster && m.held != nil
 	m.behind = same && (m.behind || revision < m.revision)
 	if m.behind {
@@ -63,13 +46,13 @@ func (m *mirror) replace(cluster uint64, revision int64, list []entry) (changed 
 	next := make(map[string]held, len(list))
 	changed = !same
 	for _, e := range list {
-		old, known := m.held[e.key]
-		if known && same && old.mod == e.mod {
-			next[e.key] = old
+		old, known := m.held[e.Key]
+		if known && same && old.mod == e.Mod {
+			next[e.Key] = old
 			continue
 		}
 		changed = true
-		next[e.key] = m.judge(e)
+		next[e.Key] = m.judge(e)
 	}
 	changed = changed || len(next) != len(m.held)
 	if !same {
@@ -80,25 +63,25 @@ func (m *mirror) replace(cluster uint64, revision int64, list []entry) (changed 
 	return changed, nil
 }
 
-// apply takes the events of one watch response. errRelist: they come from
+// apply takes the events of one watch response. ErrRelist: they come from
 // another cluster or out of order and may hide others; what was taken so far
 // stands until the next list.
-func (m *mirror) apply(cluster uint64, events []event) (changed bool, err error) {
+func (m *mirror) apply(cluster uint64, events []Event) (changed bool, err error) {
 	if cluster != m.cluster || m.held == nil {
-		return false, errRelist
+		return false, ErrRelist
 	}
 	floor := m.seen // of what this response may speak of, but for duplicates
 	for _, e := range events {
-		if e.mod <= m.listed {
+		if e.Mod <= m.listed {
 			continue
 		}
-		took, err := m.take(e, e.mod < floor)
+		took, err := m.take(e, e.Mod < floor)
 		if err != nil {
 			return changed, err
 		}
 		changed = changed || took
-		m.seen = max(m.seen, e.mod)
-		m.revision = max(m.revision, e.mod)
+		m.seen = max(m.seen, e.Mod)
+		m.revision = max(m.revision, e.Mod)
 	}
 	m.keepFleet()
 	return changed, nil
@@ -106,35 +89,35 @@ func (m *mirror) apply(cluster uint64, events []event) (changed bool, err error)
 
 // take applies one event. An event from the past that tells something new
 // means that the watch is out of order.
-func (m *mirror) take(e event, past bool) (bool, error) {
-	old, known := m.held[e.key]
+func (m *mirror) take(e Event, past bool) (bool, error) {
+	old, known := m.held[e.Key]
 	switch {
-	case known && old.mod >= e.mod, !known && e.gone:
+	case known && old.mod >= e.Mod, !known && e.Gone:
 		return false, nil
 	case past:
-		return false, errRelist
-	case e.gone:
-		delete(m.held, e.key)
+		return false, ErrRelist
+	case e.Gone:
+		delete(m.held, e.Key)
 		return true, nil
 	}
-	now := m.judge(e.entry)
+	now := m.judge(e.Entry)
 	alien := now.name.class == other && now.value.rejected == nil
 	if alien || now.name.class == fleetHistory || !known && len(m.held) >= maxHeld {
 		return false, nil
 	}
-	m.held[e.key] = now
+	m.held[e.Key] = now
 	return true, nil
 }
 
-func (m *mirror) judge(e entry) held {
-	n, value := m.keys.decode(e.key, e.value)
-	return held{name: n, mod: e.mod, value: value}
+func (m *mirror) judge(e Entry) held {
+	n, value := m.keys.decode(e.Key, e.Value)
+	return held{name: n, mod: e.Mod, value: value}
 }
 
 // keepFleet remembers the applied fleet file; a refused one leaves the last
 // good one in force, a deleted one is gone.
 func (m *mirror) keepFleet() {
-	now, there := m.held[m.keys.current()]
+	now, there := m.held[m.keys.Current()]
 	switch {
 	case !there:
 		m.fleet = nil

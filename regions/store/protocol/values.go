@@ -1,4 +1,4 @@
-package store
+package protocol
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ const (
 	MaxFleetFiles = 16 << 20 // bytes of all files it names, together
 	maxFleetNames = 256      // files it names
 
-	maxName      = 512  // bytes of any name
+	MaxName      = 512  // bytes of any name
 	maxWords     = 1024 // bytes of what a person wrote
 	maxAddresses = 64   // of an instance
 
@@ -35,7 +35,7 @@ const (
 	maxHeld      = 2 * (maxBallots + maxInstances + maxOverrides)
 
 	packFrom     = 64 << 10 // larger values are gzipped
-	maxRequest   = 3 << 19  // etcd's default limit of one request, 1.5 MiB
+	MaxRequest   = 3 << 19  // etcd's default limit of one request, 1.5 MiB
 	maxSmall     = 64 << 10 // an instance, an override: bytes of JSON
 	maxBallot    = 16 << 20 // bytes of JSON
 	maxFleetJSON = 40 << 20 // bytes of JSON; escapes make text longer
@@ -48,6 +48,10 @@ var (
 
 // sane says whether t is a time somebody may have meant.
 func sane(t time.Time) bool { return t.After(earliest) && t.Before(latest) }
+
+// IsName says whether s can name something: 1 to MaxName bytes of printable
+// text.
+func IsName(s string) bool { return printable(s, MaxName) }
 
 // printable says whether s is 1 to limit bytes of printable text.
 func printable(s string, limit int) bool {
@@ -66,8 +70,8 @@ func blankOrPrintable(s string, limit int) bool {
 	return true
 }
 
-// pack writes a value as JSON, gzipped when large.
-func pack(v any) ([]byte, error) {
+// Pack writes a value as JSON, gzipped when large.
+func Pack(v any) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil || len(data) <= packFrom {
 		return data, err
@@ -86,7 +90,7 @@ func pack(v any) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// unpack reads what pack wrote, of at most limit bytes of JSON, and nothing
+// unpack reads what Pack wrote, of at most limit bytes of JSON, and nothing
 // behind it. Unknown fields pass: a newer instance may write them.
 func unpack(data []byte, limit int, into any) error {
 	data, err := unzip(data, limit)
@@ -118,7 +122,7 @@ func unzip(data []byte, limit int) ([]byte, error) {
 // checkInstance refuses an instance that cannot be true.
 func checkInstance(i regions.Instance) error {
 	switch {
-	case !printable(i.Region, maxName):
+	case !printable(i.Region, MaxName):
 		return errors.New("region: want printable text")
 	case len(i.DNS) > maxAddresses:
 		return fmt.Errorf("more than %d DNS addresses", maxAddresses)
@@ -126,22 +130,22 @@ func checkInstance(i regions.Instance) error {
 		return fmt.Errorf("started at %v", i.Started)
 	}
 	for _, s := range append([]string{i.Admin, i.Version, i.Epoch, i.Geo}, i.DNS...) {
-		if !blankOrPrintable(s, maxName) {
-			return fmt.Errorf("DNS address, admin, version, epoch or geo: want at most %d bytes of printable text", maxName)
+		if !blankOrPrintable(s, MaxName) {
+			return fmt.Errorf("DNS address, admin, version, epoch or geo: want at most %d bytes of printable text", MaxName)
 		}
 	}
 	return nil
 }
 
-// checkOverride refuses an override that cannot be true.
-func checkOverride(o regions.Override) error {
+// CheckOverride refuses an override that cannot be true.
+func CheckOverride(o regions.Override) error {
 	switch {
 	case o.Kind != regions.OverrideRegion && o.Kind != regions.OverrideService && o.Kind != regions.OverrideEndpoint:
 		return fmt.Errorf("kind %q: want region, service or endpoint", o.Kind)
-	case !printable(o.Name, maxName):
-		return fmt.Errorf("name: want 1 to %d bytes of printable text", maxName)
-	case !printable(o.Owner, maxName):
-		return fmt.Errorf("owner: want 1 to %d bytes of printable text", maxName)
+	case !printable(o.Name, MaxName):
+		return fmt.Errorf("name: want 1 to %d bytes of printable text", MaxName)
+	case !printable(o.Owner, MaxName):
+		return fmt.Errorf("owner: want 1 to %d bytes of printable text", MaxName)
 	case !printable(o.Reason, maxWords):
 		return fmt.Errorf("reason: want 1 to %d bytes of printable text", maxWords)
 	case !sane(o.Created) || !sane(o.Expires):
@@ -154,8 +158,8 @@ func checkOverride(o regions.Override) error {
 	return nil
 }
 
-// checkFleet refuses a fleet file out of bounds. What it says is config's matter.
-func checkFleet(f regions.FleetFile) error {
+// CheckFleet refuses a fleet file out of bounds. What it says is config's matter.
+func CheckFleet(f regions.FleetFile) error {
 	switch {
 	case f.Text == "" || len(f.Text) > MaxFleetText || !utf8.ValidString(f.Text):
 		return fmt.Errorf("text: want 1 to %d bytes of UTF-8, not %d", MaxFleetText, len(f.Text))
@@ -163,8 +167,8 @@ func checkFleet(f regions.FleetFile) error {
 		return fmt.Errorf("names %d files: want at most %d", len(f.Files), maxFleetNames)
 	case !isDigest(f.Hash):
 		return errors.New("hash: want 64 hexadecimal digits")
-	case !printable(f.By, maxName):
-		return fmt.Errorf("by: want 1 to %d bytes of printable text", maxName)
+	case !printable(f.By, MaxName):
+		return fmt.Errorf("by: want 1 to %d bytes of printable text", MaxName)
 	case !sane(f.At):
 		return fmt.Errorf("applied at %v", f.At)
 	case f.N < 1:

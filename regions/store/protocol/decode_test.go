@@ -1,4 +1,4 @@
-package store
+package protocol
 
 import (
 	"bytes"
@@ -132,7 +132,7 @@ func TestDecodeRefusesVotesOneByOne(t *testing.T) {
 }
 
 func TestUnpackIsNoBomb(t *testing.T) {
-	bomb, err := pack(strings.Repeat(" ", 4<<20))
+	bomb, err := Pack(strings.Repeat(" ", 4<<20))
 	if err != nil || len(bomb) > 64<<10 {
 		t.Fatal(len(bomb), err)
 	}
@@ -166,7 +166,7 @@ func TestWhatFitMakesIsAccepted(t *testing.T) {
 		reason := string(rapid.SliceOfN(rapid.Byte(), 0, 400).Draw(t, "reason"))
 		b := regions.Ballot{Instance: "a", Region: "r", Boot: "b", Beat: time.Second,
 			Votes: fit(map[string]healthcheck.Vote{"e": {State: healthcheck.Down, Reason: reason, Since: time.Now()}})}
-		data, err := pack(b)
+		data, err := Pack(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func FuzzDecode(f *testing.F) {
 	} {
 		f.Add(key, []byte(value))
 	}
-	if packed, err := pack(strings.Repeat("x", packFrom)); err == nil {
+	if packed, err := Pack(strings.Repeat("x", packFrom)); err == nil {
 		f.Add("/t/fleet/current", packed)
 	}
 	f.Fuzz(func(t *testing.T, key string, value []byte) {

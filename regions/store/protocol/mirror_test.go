@@ -1,4 +1,4 @@
-package store
+package protocol
 
 import (
 	"encoding/json"
@@ -7,28 +7,32 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/steerdns/steerdns/regions"
 )
 
-const testKeys = keys("/t/")
+const testKeys = Keys("/t/")
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // ballotJSON is a good ballot with a sequence number.
 func ballotJSON(instance string, seq int64) []byte {
 	return fmt.Appendf(nil, `{"instance":%q,"region":"r","boot":"b","seq":%d,"beat":5000000000}`, instance, seq)
 }
 
-func ballotEntry(instance string, mod int64) entry {
-	return entry{key: testKeys.votes(instance), value: ballotJSON(instance, mod), mod: mod}
+func ballotEntry(instance string, mod int64) Entry {
+	return Entry{Key: testKeys.Votes(instance), Value: ballotJSON(instance, mod), Mod: mod}
 }
 
-func written(instance string, mod int64) event { return event{entry: ballotEntry(instance, mod)} }
+func written(instance string, mod int64) Event { return Event{Entry: ballotEntry(instance, mod)} }
 
-func deleted(instance string, mod int64) event {
-	return event{gone: true, entry: entry{key: testKeys.votes(instance), mod: mod}}
+func deleted(instance string, mod int64) Event {
+	return Event{Gone: true, Entry: Entry{Key: testKeys.Votes(instance), Mod: mod}}
 }
 
 // seqs is what a mirror holds: the ballots' sequence numbers by instance.
@@ -43,27 +47,27 @@ func seqs(m *mirror) map[string]uint64 {
 func TestMirrorEvents(t *testing.T) {
 	tests := []struct {
 		name    string
-		events  [][]event
+		events  [][]Event
 		want    map[string]uint64
 		changed bool // by the last response
 		relist  bool // asked for by the last response
 	}{
-		{"new", [][]event{{written("b", 11)}}, map[string]uint64{"a": 10, "b": 11}, true, false},
-		{"over", [][]event{{written("a", 11)}}, map[string]uint64{"a": 11}, true, false},
-		{"gone", [][]event{{deleted("a", 11)}}, map[string]uint64{}, true, false},
-		{"twice", [][]event{{written("a", 11)}, {written("a", 11)}}, map[string]uint64{"a": 11}, false, false},
-		{"gone twice", [][]event{{deleted("a", 11)}, {deleted("a", 11)}}, map[string]uint64{}, false, false},
-		{"before the list", [][]event{{written("a", 9), deleted("a", 10)}}, map[string]uint64{"a": 10}, false, false},
-		{"two of one revision in two responses", [][]event{{written("b", 11)}, {written("c", 11)}}, map[string]uint64{"a": 10, "b": 11, "c": 11}, true, false},
-		{"back in time, known", [][]event{{written("a", 11)}, {written("a", 12)}, {written("a", 11)}}, map[string]uint64{"a": 12}, false, false},
-		{"back in time, news", [][]event{{written("a", 12)}, {written("b", 11)}}, map[string]uint64{"a": 12}, false, true},
-		{"back in time, a lost delete", [][]event{{written("b", 11)}, {written("a", 13)}, {deleted("b", 12)}}, map[string]uint64{"a": 13, "b": 11}, false, true},
-		{"within one response", [][]event{{written("b", 11), deleted("b", 12), written("b", 13)}}, map[string]uint64{"a": 10, "b": 13}, true, false},
+		{"new", [][]Event{{written("b", 11)}}, map[string]uint64{"a": 10, "b": 11}, true, false},
+		{"over", [][]Event{{written("a", 11)}}, map[string]uint64{"a": 11}, true, false},
+		{"gone", [][]Event{{deleted("a", 11)}}, map[string]uint64{}, true, false},
+		{"twice", [][]Event{{written("a", 11)}, {written("a", 11)}}, map[string]uint64{"a": 11}, false, false},
+		{"gone twice", [][]Event{{deleted("a", 11)}, {deleted("a", 11)}}, map[string]uint64{}, false, false},
+		{"before the list", [][]Event{{written("a", 9), deleted("a", 10)}}, map[string]uint64{"a": 10}, false, false},
+		{"two of one revision in two responses", [][]Event{{written("b", 11)}, {written("c", 11)}}, map[string]uint64{"a": 10, "b": 11, "c": 11}, true, false},
+		{"back in time, known", [][]Event{{written("a", 11)}, {written("a", 12)}, {written("a", 11)}}, map[string]uint64{"a": 12}, false, false},
+		{"back in time, news", [][]Event{{written("a", 12)}, {written("b", 11)}}, map[string]uint64{"a": 12}, false, true},
+		{"back in time, a lost delete", [][]Event{{written("b", 11)}, {written("a", 13)}, {deleted("b", 12)}}, map[string]uint64{"a": 13, "b": 11}, false, true},
+		{"within one response", [][]Event{{written("b", 11), deleted("b", 12), written("b", 13)}}, map[string]uint64{"a": 10, "b": 13}, true, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			m := newMirror(testKeys)
-			if _, err := m.replace(1, 10, []entry{ballotEntry("a", 10)}); err != nil {
+			if _, err := m.replace(1, 10, []Entry{ballotEntry("a", 10)}); err != nil {
 				t.Fatal(err)
 			}
 			var changed bool
@@ -71,7 +75,7 @@ func TestMirrorEvents(t *testing.T) {
 			for _, e := range test.events {
 				changed, err = m.apply(1, e)
 			}
-			if changed != test.changed || errors.Is(err, errRelist) != test.relist || !maps.Equal(seqs(m), test.want) {
+			if changed != test.changed || errors.Is(err, ErrRelist) != test.relist || !maps.Equal(seqs(m), test.want) {
 				t.Errorf("changed %v, err %v, holds %v", changed, err, seqs(m))
 			}
 		})
@@ -80,21 +84,21 @@ func TestMirrorEvents(t *testing.T) {
 
 func TestMirrorLists(t *testing.T) {
 	m := newMirror(testKeys)
-	if _, err := m.apply(1, []event{written("a", 5)}); !errors.Is(err, errRelist) {
+	if _, err := m.apply(1, []Event{written("a", 5)}); !errors.Is(err, ErrRelist) {
 		t.Errorf("events before any list: %v", err)
 	}
 	steps := []struct {
 		cluster  uint64
 		revision int64
-		list     []entry
+		list     []Entry
 		changed  bool
 		refused  bool
 	}{
 		{1, 10, nil, true, false}, // an empty store is a picture too
 		{1, 12, nil, false, false},
-		{1, 20, []entry{ballotEntry("a", 15)}, true, false},
-		{1, 21, []entry{ballotEntry("a", 15)}, false, false},
-		{1, 30, []entry{ballotEntry("b", 25)}, true, false},
+		{1, 20, []Entry{ballotEntry("a", 15)}, true, false},
+		{1, 21, []Entry{ballotEntry("a", 15)}, false, false},
+		{1, 30, []Entry{ballotEntry("b", 25)}, true, false},
 		{1, 31, nil, true, false},
 		{2, 3, nil, true, false}, // another cluster starts anew
 		{2, 2, nil, false, true},
@@ -112,22 +116,21 @@ func TestMirrorLists(t *testing.T) {
 			t.Errorf("step %d: picture of %d at %d", i, p.Cluster, p.Revision)
 		}
 	}
-	if _, err := m.apply(2, []event{written("a", 99)}); !errors.Is(err, errRelist) {
+	if _, err := m.apply(2, []Event{written("a", 99)}); !errors.Is(err, ErrRelist) {
 		t.Errorf("events of another cluster: %v", err)
 	}
 }
 
 func TestMirrorKeepsTheLastGoodFleetFile(t *testing.T) {
-	fleetEntry := func(text string, mod int64) entry {
-		f := fleetFile(text, "ann")
-		f.N, f.At = mod, noon
+	fleetEntry := func(text string, mod int64) Entry {
+		f := regions.FleetFile{Text: text, Hash: strings.Repeat("ab", 32), By: "ann", N: mod, At: noon}
 		data, err := json.Marshal(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return entry{key: testKeys.current(), value: data, mod: mod}
+		return Entry{Key: testKeys.Current(), Value: data, Mod: mod}
 	}
-	bad := entry{key: testKeys.current(), value: []byte("{"), mod: 12}
+	bad := Entry{Key: testKeys.Current(), Value: []byte("{"), Mod: 12}
 	m := newMirror(testKeys)
 	text := func() string {
 		if f := m.picture().Fleet; f != nil {
@@ -140,13 +143,13 @@ func TestMirrorKeepsTheLastGoodFleetFile(t *testing.T) {
 			t.Errorf("%s: %q, %v", what, text(), err)
 		}
 	}
-	list := func(cluster uint64, rev int64, all ...entry) (string, string, bool, error) {
+	list := func(cluster uint64, rev int64, all ...Entry) (string, string, bool, error) {
 		changed, err := m.replace(cluster, rev, all)
 		return "", "", changed, err
 	}
 	_, _, c, err := list(1, 10, fleetEntry("good", 9))
 	expect("listed", "good", c, err)
-	c, err = m.apply(1, []event{{entry: bad}})
+	c, err = m.apply(1, []Event{{Entry: bad}})
 	expect("a bad event", "good", c, err)
 	if r := m.picture().Rejected; len(r) != 1 || r[0].Key != "fleet/current" {
 		t.Errorf("rejected %v", r)
@@ -159,7 +162,7 @@ func TestMirrorKeepsTheLastGoodFleetFile(t *testing.T) {
 	expect("another cluster", "", c, err)
 	_, _, c, err = list(1, 20, fleetEntry("again", 20))
 	expect("back", "again", c, err)
-	c, err = m.apply(1, []event{{gone: true, entry: entry{key: testKeys.current(), mod: 21}}})
+	c, err = m.apply(1, []Event{{Gone: true, Entry: Entry{Key: testKeys.Current(), Mod: 21}}})
 	expect("deleted", "", c, err)
 }
 
@@ -169,7 +172,7 @@ func TestMirrorIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range int64(3 * maxHeld) {
-		if _, err := m.apply(1, []event{written(fmt.Sprintf("i%07d", i), i+2)}); err != nil {
+		if _, err := m.apply(1, []Event{written(fmt.Sprintf("i%07d", i), i+2)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -186,7 +189,7 @@ func TestMirrorIsBounded(t *testing.T) {
 // repeats, cuts and lags: once listed, the mirror holds what the store held.
 func TestMirrorFollowsTheStore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var past []event
+		var past []Event
 		for rev := int64(1); rev <= 30; rev++ {
 			name := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name")
 			if rapid.Bool().Draw(t, "delete") {
@@ -222,11 +225,11 @@ func TestMirrorFollowsTheStore(t *testing.T) {
 }
 
 // stateAt is the list of a store after its first n events.
-func stateAt(past []event, n int) []entry {
-	all := map[string]entry{}
+func stateAt(past []Event, n int) []Entry {
+	all := map[string]Entry{}
 	for _, e := range past[:n] {
-		if delete(all, e.key); !e.gone {
-			all[e.key] = e.entry
+		if delete(all, e.Key); !e.Gone {
+			all[e.Key] = e.Entry
 		}
 	}
 	return slices.Collect(maps.Values(all))
@@ -234,12 +237,12 @@ func stateAt(past []event, n int) []entry {
 
 func TestPictureIsFrozen(t *testing.T) {
 	m := newMirror(testKeys)
-	if _, err := m.replace(1, 10, []entry{ballotEntry("a", 10)}); err != nil {
+	if _, err := m.replace(1, 10, []Entry{ballotEntry("a", 10)}); err != nil {
 		t.Fatal(err)
 	}
 	before := m.picture()
 	frozen := regions.Picture{Cluster: 1, Revision: 10, Ballots: slices.Clone(before.Ballots)}
-	if _, err := m.apply(1, []event{written("a", 11), written("b", 12)}); err != nil {
+	if _, err := m.apply(1, []Event{written("a", 11), written("b", 12)}); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(*before, frozen) {

@@ -1,4 +1,4 @@
-package store
+package protocol
 
 import (
 	"encoding/json"
@@ -28,19 +28,19 @@ type parsed struct {
 
 // decode judges one value. It is pure, and never fails as a whole: what is
 // wrong is in rejected.
-func (k keys) decode(key string, value []byte) (name, parsed) {
+func (k Keys) decode(key string, value []byte) (name, parsed) {
 	n, err := k.parse(key)
 	var p parsed
 	if err == nil {
 		p, err = k.decodeAs(n, value)
 	}
 	if err != nil {
-		p = parsed{rejected: []regions.Rejected{{Key: k.relative(key), Reason: words(err.Error())}}}
+		p = parsed{rejected: []regions.Rejected{{Key: k.Relative(key), Reason: Words(err.Error())}}}
 	}
 	return n, p
 }
 
-func (k keys) decodeAs(n name, value []byte) (parsed, error) {
+func (k Keys) decodeAs(n name, value []byte) (parsed, error) {
 	switch n.class {
 	case fleetCurrent, fleetHistory:
 		return decodeFleet(n, value)
@@ -62,7 +62,7 @@ func decodeFleet(n name, value []byte) (parsed, error) {
 	if n.class == fleetHistory && n.n != f.N {
 		return parsed{}, fmt.Errorf("number %d under the key of number %d", f.N, n.n)
 	}
-	return parsed{fleet: f}, checkFleet(*f)
+	return parsed{fleet: f}, CheckFleet(*f)
 }
 
 func decodeInstance(n name, value []byte) (parsed, error) {
@@ -84,7 +84,7 @@ func decodeOverride(n name, value []byte) (parsed, error) {
 	if o.Kind != n.kind || o.Name != n.of {
 		return parsed{}, fmt.Errorf("speaks of %.80q %.80q", o.Kind, o.Name)
 	}
-	return parsed{override: o}, checkOverride(*o)
+	return parsed{override: o}, CheckOverride(*o)
 }
 
 // ballot is regions.Ballot with votes still to be judged one by one.
@@ -101,9 +101,9 @@ func (b *ballot) check(instance string) error {
 	switch {
 	case b.Instance != instance:
 		return fmt.Errorf("speaks of instance %.80q", b.Instance)
-	case !printable(b.Region, maxName):
+	case !printable(b.Region, MaxName):
 		return errors.New("region: want printable text")
-	case !printable(b.Boot, maxName):
+	case !printable(b.Boot, MaxName):
 		return errors.New("boot: want printable text")
 	case b.Beat <= 0 || b.Beat > MaxBeat:
 		return fmt.Errorf("beat of %v: want more than 0 and at most %v", b.Beat, MaxBeat)
@@ -114,7 +114,7 @@ func (b *ballot) check(instance string) error {
 }
 
 // decodeBallot refuses bad votes one by one: the others count.
-func (k keys) decodeBallot(n name, value []byte) (parsed, error) {
+func (k Keys) decodeBallot(n name, value []byte) (parsed, error) {
 	var raw ballot
 	if err := unpack(value, maxBallot, &raw); err != nil {
 		return parsed{}, err
@@ -130,7 +130,7 @@ func (k keys) decodeBallot(n name, value []byte) (parsed, error) {
 	for _, id := range slices.Sorted(maps.Keys(raw.Votes)) {
 		v, err := decodeVote(id, raw.Votes[id])
 		if err != nil {
-			p.refuse(k.relative(k.votes(n.of)), id, err)
+			p.refuse(k.Relative(k.Votes(n.of)), id, err)
 			continue
 		}
 		b.Votes[id] = v
@@ -140,7 +140,7 @@ func (k keys) decodeBallot(n name, value []byte) (parsed, error) {
 
 func decodeVote(id string, raw json.RawMessage) (healthcheck.Vote, error) {
 	var v healthcheck.Vote
-	if !printable(id, maxName) {
+	if !printable(id, MaxName) {
 		return v, errors.New("endpoint: want printable text")
 	}
 	if err := json.Unmarshal(raw, &v); err != nil {
@@ -164,17 +164,49 @@ func (p *parsed) refuse(key, endpoint string, err error) {
 	switch n := len(p.rejected); {
 	case n < maxRefusals:
 		p.rejected = append(p.rejected, regions.Rejected{
-			Key: key, Reason: words(fmt.Sprintf("vote on %s: %v", endpoint, err)),
+			Key: key, Reason: Words(fmt.Sprintf("vote on %s: %v", endpoint, err)),
 		})
 	case n == maxRefusals:
 		p.rejected = append(p.rejected, regions.Rejected{Key: key, Reason: "more bad votes, not listed"})
 	}
 }
 
-// words makes a reason fit for a log line and a page.
-func words(s string) string {
+// Words makes a reason fit for a log line and a page.
+func Words(s string) string {
 	if printable(s, maxWords) {
 		return s
 	}
 	return strconv.QuoteToASCII(s[:min(len(s), healthcheck.MaxReason)])
+}
+
+// DecodeFleet judges an applied fleet file; nil: it is refused.
+func (k Keys) DecodeFleet(e Entry) (*regions.FleetFile, regions.Rejected) {
+	_, p := k.decode(e.Key, e.Value)
+	if p.fleet == nil && len(p.rejected) == 0 {
+		p.rejected = []regions.Rejected{{Key: k.Relative(e.Key), Reason: "not the key of a fleet file"}}
+	}
+	return p.fleet, first(p.rejected)
+}
+
+// DecodeOverride judges an override; nil: it is refused.
+func (k Keys) DecodeOverride(e Entry) *regions.Override {
+	_, p := k.decode(e.Key, e.Value)
+	return p.override
+}
+
+// HistoryNumber is the number in the key of an entry of the history; 0: it
+// is refused.
+func (k Keys) HistoryNumber(key string) (int64, regions.Rejected) {
+	n, err := k.parse(key)
+	if err != nil || n.class != fleetHistory || n.n < 1 {
+		return 0, regions.Rejected{Key: k.Relative(key), Reason: Words(fmt.Sprintf("no number of the history: %v", err))}
+	}
+	return n.n, regions.Rejected{}
+}
+
+func first(list []regions.Rejected) regions.Rejected {
+	if len(list) == 0 {
+		return regions.Rejected{}
+	}
+	return list[0]
 }

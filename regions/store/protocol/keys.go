@@ -1,4 +1,4 @@
-package store
+package protocol
 
 import (
 	"fmt"
@@ -30,32 +30,32 @@ const (
 	overridesFolder = "overrides/"
 )
 
-// keys makes and reads the keys of one fleet. Its value is the prefix, with
+// Keys makes and reads the keys of one fleet. Its value is the prefix, with
 // the final slash.
-type keys string
+type Keys string
 
-func (k keys) current() string { return string(k) + currentKey }
+func (k Keys) Current() string { return string(k) + currentKey }
 
 // history is the key of the Nth applied fleet file.
-func (k keys) history(n int64) string {
+func (k Keys) History(n int64) string {
 	return fmt.Sprintf("%s%s%012d", string(k), historyFolder, n)
 }
 
-func (k keys) votes(instance string) string {
+func (k Keys) Votes(instance string) string {
 	return string(k) + votesFolder + escape(instance)
 }
 
-func (k keys) instance(name string) string {
+func (k Keys) Instance(name string) string {
 	return string(k) + instancesFolder + escape(name)
 }
 
-func (k keys) override(kind regions.OverrideKind, name string) string {
+func (k Keys) Override(kind regions.OverrideKind, name string) string {
 	return string(k) + overridesFolder + escape(string(kind)) + "/" + escape(name)
 }
 
 // relative is the key as people see it: without the prefix, bounded and
 // printable.
-func (k keys) relative(key string) string {
+func (k Keys) Relative(key string) string {
 	rel := strings.TrimPrefix(key, string(k))
 	if !printable(rel, 1024) {
 		rel = strconv.QuoteToASCII(rel[:min(len(rel), 256)])
@@ -73,7 +73,7 @@ type name struct {
 
 // parse reads a key. Only keys as these methods make them are accepted:
 // another spelling of the same name is an error, never a second value.
-func (k keys) parse(key string) (name, error) {
+func (k Keys) parse(key string) (name, error) {
 	rel, ours := strings.CutPrefix(key, string(k))
 	folder, rest := split(rel)
 	switch {
@@ -99,26 +99,26 @@ func (k keys) parse(key string) (name, error) {
 }
 
 // checked returns n when n's own key is exactly key.
-func (k keys) checked(n name, key string, err error) (name, error) {
-	if err == nil && (k.of(n) != key || n.class != fleetHistory && !printable(n.of, maxName)) {
+func (k Keys) checked(n name, key string, err error) (name, error) {
+	if err == nil && (k.of(n) != key || n.class != fleetHistory && !printable(n.of, MaxName)) {
 		err = fmt.Errorf("a name that is not written as this program writes it")
 	}
 	return n, err
 }
 
 // of makes the key of a name.
-func (k keys) of(n name) string {
+func (k Keys) of(n name) string {
 	switch n.class {
 	case fleetCurrent:
-		return k.current()
+		return k.Current()
 	case fleetHistory:
-		return k.history(n.n)
+		return k.History(n.n)
 	case votes:
-		return k.votes(n.of)
+		return k.Votes(n.of)
 	case instances:
-		return k.instance(n.of)
+		return k.Instance(n.of)
 	case overrides:
-		return k.override(n.kind, n.of)
+		return k.Override(n.kind, n.of)
 	}
 	return ""
 }
@@ -131,3 +131,9 @@ func split(s string) (folder, rest string) {
 
 // escape keeps a name within one step of a key.
 func escape(s string) string { return url.PathEscape(s) }
+
+// HistoryFolder is the range of the history's keys: an Op's Key and End.
+func (k Keys) HistoryFolder() (key, end string) { return Folder(string(k) + historyFolder) }
+
+// OverridesFolder is the range of the overrides' keys.
+func (k Keys) OverridesFolder() (key, end string) { return Folder(string(k) + overridesFolder) }
