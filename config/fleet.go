@@ -15,7 +15,7 @@ type Fleet struct {
 	Files map[string][]byte // what the zones' `file` keys named, by the name they use
 	Hash  string            // Hash(Text, Files)
 
-	Zones    []Zone    // `zones`: at least one, none inside another
+	Zones    []Zone    // `zones`: at least one; one inside another has to be delegated there
 	Regions  []Region  // `regions`: 1 to 256
 	Checks   []Check   // `checks`
 	Services []Service // `services`
@@ -134,6 +134,14 @@ type Service struct {
 	AllDown   string        // `all_down`: AllDownFailOpen by default
 	Fallback  []netip.Addr  // `all_down: {fallback: [...]}`
 	Endpoints []Endpoint    // `endpoints`: at least one; sorted by the order of Fleet.Regions, then as in the file
+	HTTPS     *Binding      // `https`: nil when not given; only with addresses
+	SVCB      *Binding      // `svcb`: the same
+}
+
+// Binding is what the HTTPS or SVCB record of a service says beside its addresses.
+type Binding struct {
+	ALPN []string // `alpn`: protocols in the order of preference; may be empty
+	Port uint16   // `port`: 0 when not given
 }
 
 // What a service answers when none of its endpoints is up.

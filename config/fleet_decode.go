@@ -4,14 +4,13 @@ package config
 // with defaults. What can only be judged across the file is left to validate.
 type fleetDecoder struct {
 	*decoder
-	read      func(name string) ([]byte, error)
-	fleet     *Fleet
-	zones     *register
-	regions   *register
-	checks    *register
-	services  *register
-	zoneNames []item // of fleet.Zones
-	names     []item // of fleet.Services
+	read     func(name string) ([]byte, error)
+	fleet    *Fleet
+	zones    *register
+	regions  *register
+	checks   *register
+	services *register
+	names    []item // of fleet.Services
 }
 
 func newFleetDecoder(d *decoder, fleet *Fleet, read func(string) ([]byte, error)) *fleetDecoder {

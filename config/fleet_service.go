@@ -12,7 +12,7 @@ const (
 )
 
 func (d *fleetDecoder) service(v item) Service {
-	t := v.table("name", "check", "ttl", "policy", "all_down", "endpoints")
+	t := v.table("name", "check", "ttl", "policy", "all_down", "endpoints", "https", "svcb")
 	name := t.need("name", "www.gslb.example.com")
 	s := Service{Pos: name.at, Check: d.uses(t.need("check", "the name of one of the checks"), d.checks)}
 	s.Name, _ = parsed(name, "a domain name", parseDomain)
@@ -22,6 +22,8 @@ func (d *fleetDecoder) service(v item) Service {
 	s.AllDown, s.Fallback = d.allDown(t.get("all_down"))
 	s.Endpoints = d.endpoints(t.need("endpoints", "{us-east: [192.0.2.1]}"))
 	s.Policy = d.policy(t.get("policy"), aliased(s.Endpoints))
+	s.HTTPS = d.binding(t.get("https"), aliased(s.Endpoints))
+	s.SVCB = d.binding(t.get("svcb"), aliased(s.Endpoints))
 	return s
 }
 

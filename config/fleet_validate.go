@@ -2,40 +2,22 @@ package config
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // validate judges what no single value shows: names that nothing defines,
-// zones inside zones, services outside every zone, aliases in a circle.
+// services outside every zone, aliases in a circle.
 func (d *fleetDecoder) validate() {
 	// That there are none at all was reported where they should stand.
 	d.regions.blind = d.regions.blind || len(d.regions.order) == 0
 	d.zones.blind = d.zones.blind || len(d.zones.order) == 0
 	d.regions.dangling()
 	d.checks.dangling()
-	d.overlaps()
 	d.placeServices()
 	d.circles()
 }
 
-// overlaps reports zones that lie inside another one. Equal ones were found
-// when they were defined.
-func (d *fleetDecoder) overlaps() {
-	for i, z := range d.fleet.Zones {
-		_, parent, _ := strings.Cut(z.Name, ".")
-		enclosing(parent, func(name string) bool {
-			outer, found := d.zones.defined[name]
-			if found {
-				d.zoneNames[i].fail("zone "+z.Name+" lies inside zone "+name,
-					"keep the outer one (line "+strconv.Itoa(outer.Line)+") and write these names into it, or remove the outer one")
-			}
-			return !found
-		})
-	}
-}
-
-// placeServices finds the zone of each service.
+// placeServices finds the zone of each service: the innermost around it.
 func (d *fleetDecoder) placeServices() {
 	for i := range d.fleet.Services {
 		s := &d.fleet.Services[i]

@@ -14,7 +14,6 @@ func (d *fleetDecoder) zone(v item) Zone {
 	z := Zone{Pos: name.at, TTL: t.get("ttl").seconds(time.Hour, 0, maxTTL)}
 	z.Name, _ = parsed(name, "a domain name", parseDomain)
 	d.zones.define(name, z.Name)
-	d.zoneNames = append(d.zoneNames, name)
 	z.NS = d.nameServers(t.get("ns"))
 	d.text(&z, t)
 	if soa := t.get("soa"); soa.given() {

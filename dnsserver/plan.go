@@ -1,7 +1,6 @@
 package dnsserver
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"slices"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/steerdns/steerdns/dnsserver/zone"
 	"github.com/steerdns/steerdns/geo"
 	"github.com/steerdns/steerdns/regions"
-	"github.com/steerdns/steerdns/regions/steering"
 )
 
 // maxHops is how many aliases an answer follows inside our zones.
@@ -40,6 +38,7 @@ type planner struct {
 	variant uint8
 	qtype   uint16
 	seen    [][]byte
+	zone    *zone.Zone // of the last outcome
 	plan
 }
 
@@ -65,6 +64,7 @@ func (p *planner) looped(name []byte) bool {
 
 // step takes one outcome and returns the name to go on with, if any.
 func (p *planner) step(owner []byte, res zone.Result) []byte {
+	p.zone = res.Zone
 	switch res.Outcome {
 	case zone.Found:
 		p.add(owner, res.RRset)
@@ -86,17 +86,21 @@ func (p *planner) step(owner []byte, res zone.Result) []byte {
 	return nil
 }
 
-// add puts records into the answer section under the name asked for, which
-// is another than their own below a wildcard (RFC 4592 3.3.1).
-func (p *planner) add(owner []byte, rrs []dns.RR) {
-	name := zone.NameString(owner)
-	for _, rr := range rrs {
+// add puts records into the answer section.
+func (p *planner) add(owner []byte, rrs []dns.RR) { p.answer = append(p.answer, named(owner, rrs)...) }
+
+// named gives the records under the name asked for, which is another than
+// their own below a wildcard (RFC 4592 3.3.1).
+func named(owner []byte, rrs []dns.RR) []dns.RR {
+	name, out := zone.NameString(owner), make([]dns.RR, len(rrs))
+	for i, rr := range rrs {
 		if rr.Header().Name != name {
 			rr = dns.Copy(rr)
 			rr.Header().Name = name
 		}
-		p.answer = append(p.answer, rr)
+		out[i] = rr
 	}
+	return out
 }
 
 // redirect applies a DNAME (RFC 6672 3.1 and 3.3): the DNAME, and a CNAME
@@ -132,109 +136,6 @@ func (p *planner) negative(rcode uint16, z *zone.Zone, ttl uint32) {
 
 func (p *planner) fail() {
 	p.plan = plan{rcode: wire.RcodeServFail, decided: true, varied: p.varied, service: p.service, region: -1, key: p.key}
-}
-
-// steer asks the service of a steered name.
-func (p *planner) steer(owner []byte, res zone.Result) []byte {
-	if p.qtype == dns.TypeANY && !res.Node.Alias {
-		p.answer = append(p.answer, &dns.HINFO{Hdr: header(owner, dns.TypeHINFO, 3600), Cpu: "RFC8482"})
-		return nil
-	}
-	p.decided = true
-	if p.world == nil {
-		return nil
-	}
-	if t := p.world.Topology; !p.world.Ready || t == nil || res.Service >= len(t.Services) {
-		p.fail() // cold start: never NXDOMAIN, never NODATA
-		return nil
-	}
-	svc := &p.world.Topology.Services[res.Service]
-	d := steering.Decide(p.world, res.Service, family(res.Node, p.qtype), p.place, p.variant)
-	p.key, p.varied = appendKey(p.key, res.Service, &d), p.varied || d.Varied
-	if p.service < 0 {
-		p.service = res.Service
-	}
-	return p.decision(owner, res, svc, &d)
-}
-
-// decision turns one decision into records.
-func (p *planner) decision(owner []byte, res zone.Result, svc *regions.Service, d *steering.Decision) []byte {
-	switch d.Outcome {
-	case steering.Answer, steering.FailOpen:
-		if d.Kept > 0 {
-			p.tailored = true
-			p.failOpen = p.failOpen || d.Outcome == steering.FailOpen
-			return p.endpoints(owner, svc, d)
-		}
-	case steering.Fallback:
-		if p.fallback(owner, svc, d.TTL) {
-			p.tailored = true // a fence may leave it to some clients only
-			return nil
-		}
-	case steering.ServFail:
-		p.fail()
-		return nil
-	case steering.NoData:
-		// Negative answers have scope 0 (RFC 7871 7.4), but not where it
-		// would take a service from all because of a fence for some.
-		p.tailored = d.Reason.Code == steering.CodeNoneInFence || d.Reason.Code == steering.CodeFenceDown
-	}
-	p.negative(wire.RcodeNoError, res.Zone, min(res.Zone.NegativeTTL(), svc.TTLMin))
-	return nil
-}
-
-// endpoints answers with the kept endpoints in their order. Of aliases only
-// the first can be given: a name has one CNAME.
-func (p *planner) endpoints(owner []byte, svc *regions.Service, d *steering.Decision) []byte {
-	p.region = d.Candidates[0].Region
-	for _, c := range d.Candidates[:d.Kept] {
-		e := &svc.Endpoints[c.Endpoint]
-		if e.Alias == "" {
-			p.answer = append(p.answer, address(owner, e.Addr, d.TTL))
-			continue
-		}
-		p.answer = append(p.answer, &dns.CNAME{Hdr: header(owner, dns.TypeCNAME, d.TTL), Target: e.Alias})
-		if p.qtype == dns.TypeCNAME || p.qtype == dns.TypeANY {
-			return nil
-		}
-		return target(e.Alias)
-	}
-	return nil
-}
-
-// fallback answers with the service's fallback addresses of the family asked
-// for and reports whether there were any.
-func (p *planner) fallback(owner []byte, svc *regions.Service, ttl uint32) bool {
-	n := len(p.answer)
-	for _, a := range svc.Fallback {
-		a = a.Unmap()
-		if a.Is4() && p.qtype == dns.TypeA || !a.Is4() && p.qtype == dns.TypeAAAA {
-			p.answer = append(p.answer, address(owner, a, ttl))
-		}
-	}
-	return len(p.answer) > n
-}
-
-func family(n *zone.Node, qtype uint16) steering.Family {
-	switch {
-	case n.Alias:
-		return steering.FamilyAlias
-	case qtype == dns.TypeAAAA:
-		return steering.FamilyV6
-	}
-	return steering.FamilyV4
-}
-
-// appendKey writes down everything of a decision that shows in an answer.
-func appendKey(key []byte, service int, d *steering.Decision) []byte {
-	key = binary.AppendUvarint(key, uint64(service))
-	key = append(key, byte(d.Outcome))
-	key = binary.AppendUvarint(key, uint64(d.TTL))
-	key = binary.AppendUvarint(key, uint64(d.Kept))
-	for i := range d.Kept {
-		key = binary.AppendUvarint(key, uint64(d.Candidates[i].Endpoint))
-	}
-	return key
 }
 
 func header(owner []byte, rtype uint16, ttl uint32) dns.RR_Header {

@@ -58,6 +58,23 @@ type Service struct {
 	AllDown   AllDown
 	Fallback  []netip.Addr
 	Endpoints []Endpoint // sorted by region, then as in the fleet file
+	HTTPS     *Binding   // of its HTTPS record; nil: it has none
+	SVCB      *Binding   // of its SVCB record; nil: it has none
+}
+
+// Binding is what a service's HTTPS or SVCB record says beside its addresses
+// (RFC 9460 section 7).
+type Binding struct {
+	ALPN []string
+	Port uint16 // 0: the scheme's own
+}
+
+// Binding is the one for a record type, HTTPS (65) or SVCB (64).
+func (s *Service) Binding(rtype uint16) *Binding {
+	if rtype == 65 {
+		return s.HTTPS
+	}
+	return s.SVCB
 }
 
 // Endpoint is one address or alias target of a service in a region. Exactly

@@ -140,7 +140,7 @@ func zoneSources(f *config.Fleet) []zone.Source {
 		for si, s := range f.Services {
 			if s.Zone == z.Name {
 				out[i].Steered = append(out[i].Steered, zone.SteeredName{
-					Name: s.Name, Service: si, Alias: s.Endpoints[0].Alias != "",
+					Name: s.Name, Service: si, Alias: s.Endpoints[0].Alias != "", HTTPS: s.HTTPS != nil, SVCB: s.SVCB != nil,
 					File: s.Pos.File, Line: s.Pos.Line, Col: s.Pos.Col,
 				})
 			}
@@ -219,6 +219,7 @@ func serviceOf(s config.Service, index map[string]int, check healthcheck.Check) 
 	out := regions.Service{
 		Name: s.Name, TTLMin: seconds(s.TTLMin), TTLMax: seconds(s.TTLMax), Check: check,
 		AllDown: allDown[s.AllDown], Fallback: slices.Clone(s.Fallback),
+		HTTPS: (*regions.Binding)(s.HTTPS), SVCB: (*regions.Binding)(s.SVCB),
 	}
 	for _, stage := range s.Policy {
 		out.Policy = append(out.Policy, stageOf(stage, index))

@@ -109,6 +109,7 @@ func (a *assembly) addSteered() {
 			continue
 		}
 		d.steered, d.node.Service, d.node.Alias = s, s.Service, s.Alias
+		d.node.HTTPS, d.node.SVCB = s.HTTPS, s.SVCB
 	}
 }
 

@@ -130,7 +130,8 @@ func (a *assembly) checkSteered(d *draft) {
 
 // collides reports whether a static type cannot stand beside the service.
 func collides(s *SteeredName, rtype uint16) bool {
-	return s.Alias || rtype == dns.TypeA || rtype == dns.TypeAAAA || rtype == dns.TypeCNAME
+	return s.Alias || rtype == dns.TypeA || rtype == dns.TypeAAAA || rtype == dns.TypeCNAME ||
+		s.HTTPS && rtype == dns.TypeHTTPS || s.SVCB && rtype == dns.TypeSVCB
 }
 
 // checkNS reports servers that cannot be reached for want of an address in this zone.

@@ -80,6 +80,10 @@ func (n *Node) steers(qtype uint16) bool {
 	switch qtype {
 	case dns.TypeA, dns.TypeAAAA:
 		return true
+	case dns.TypeHTTPS:
+		return n.HTTPS || n.Alias
+	case dns.TypeSVCB:
+		return n.SVCB || n.Alias
 	case dns.TypeANY:
 		return n.Alias || len(n.sets) == 0
 	}

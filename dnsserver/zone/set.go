@@ -20,7 +20,8 @@ const (
 	// holds one RRset of the node (RFC 8482 section 4.1); Node.Types lists all.
 	Found
 	// Steered: the answer is a decision about Result.Service. At an address
-	// service this is A and AAAA, and ANY when the node has no static records;
+	// service this is A and AAAA, HTTPS and SVCB if it publishes them, and ANY when
+	// the node has no static records;
 	// at a service of alias targets it is every type, CNAME and ANY included.
 	Steered
 	// Alias: the node has a static CNAME and another type was asked for.
@@ -103,6 +104,8 @@ type Node struct {
 	Name    []byte // lower-case wire form; shared
 	Service int    // service steered at this name, or -1
 	Alias   bool   // the service is one of alias targets
+	HTTPS   bool   // the service answers HTTPS
+	SVCB    bool   // the service answers SVCB
 	Cut     *Node  // the highest zone cut at or above this name, or nil; glue has one
 	Zone    *Zone
 

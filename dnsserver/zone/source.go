@@ -26,6 +26,8 @@ type SteeredName struct {
 	Name      string // absolute, lower case
 	Service   int    // 0 or above; what Result.Service returns
 	Alias     bool   // a service of alias targets (CNAME) instead of addresses
+	HTTPS     bool   // the service has an HTTPS record; never with Alias
+	SVCB      bool   // the same for SVCB
 	File      string
 	Line, Col int
 }
