@@ -21,15 +21,36 @@ func (c Check) timeout() time.Duration {
 func (c Check) longestGap() time.Duration { return c.interval() + c.interval()/10 }
 
 // DetectBound is the longest time from the moment an endpoint stops
-// answering to the vote down: Fall × 1.1 × Interval + Timeout. It holds
-// while no start is held back by the bound on probes in flight.
+// answering to the vote down: Fall × 1.1 × Interval + Timeout, or TTL for
+// reports, or the longest of a combination. It holds while no start is held
+// back by the bounds on probes in flight.
 func (c Check) DetectBound() time.Duration {
+	switch c.Kind {
+	case Push:
+		return c.TTL
+	case Combined:
+		return longest(c.Of, Check.DetectBound)
+	}
 	return time.Duration(max(c.Fall, 1))*c.longestGap() + c.timeout()
 }
 
 // RecoverBound is the longest time from the moment an endpoint answers again
 // to the vote up: Rise × 1.1 × Interval + Timeout, under the same condition
-// as DetectBound. A vote that was unknown needs one success only.
+// as DetectBound. A vote that was unknown needs one success only, and a
+// report counts when it comes.
 func (c Check) RecoverBound() time.Duration {
+	switch c.Kind {
+	case Push:
+		return 0
+	case Combined:
+		return longest(c.Of, Check.RecoverBound)
+	}
 	return time.Duration(max(c.Rise, 1))*c.longestGap() + c.timeout()
+}
+
+func longest(of []Check, bound func(Check) time.Duration) (most time.Duration) {
+	for _, c := range of {
+		most = max(most, bound(c))
+	}
+	return most
 }

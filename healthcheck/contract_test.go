@@ -158,7 +158,7 @@ func observe(t *testing.T, p Prober, target Target) Observation {
 // TestPanicIsAFailure: a fault in one kind's code fails its probes, and
 // nothing else.
 func TestPanicIsAFailure(t *testing.T) {
-	p := &netProber{kinds: map[Kind]probe{TCP: func(context.Context, Target) (string, error) { panic("oops\x00") }}}
+	p := &netProber{kinds: map[Kind]probe{TCP: func(context.Context, Target) (finding, error) { panic("oops\x00") }}}
 	o := observe(t, p, Target{Addr: loopback, Check: quickCheck(TCP, 1)})
 	expect(t, o, "probe failed inside: oops?")
 }

@@ -1,15 +1,22 @@
 package healthcheck
 
-import "slices"
+import (
+	"reflect"
+	"regexp"
+	"slices"
+)
 
-// Equal reports whether c and d probe alike: every field is the same.
+// Equal reports whether c and d probe alike: every field says the same.
 func (c Check) Equal(d Check) bool {
-	return c.Name == d.Name && c.Kind == d.Kind && c.Port == d.Port &&
-		c.Interval == d.Interval && c.Timeout == d.Timeout &&
-		c.Fall == d.Fall && c.Rise == d.Rise &&
-		c.Method == d.Method && c.Path == d.Path && c.Host == d.Host &&
-		slices.Equal(c.Headers, d.Headers) && slices.Equal(c.Status, d.Status) &&
-		c.Body == d.Body && c.TLSName == d.TLSName && c.SkipVerify == d.SkipVerify
+	if !samePattern(c.Pattern, d.Pattern) || !slices.EqualFunc(c.Of, d.Of, Check.Equal) {
+		return false
+	}
+	c.Pattern, d.Pattern, c.Of, d.Of = nil, nil, nil, nil
+	return reflect.DeepEqual(c, d)
+}
+
+func samePattern(a, b *regexp.Regexp) bool {
+	return a == b || a != nil && b != nil && a.String() == b.String()
 }
 
 // Equal reports whether t and u are the same endpoint probed the same way.

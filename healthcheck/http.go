@@ -2,65 +2,61 @@ package healthcheck
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
 )
 
 const (
 	maxHeader = 64 << 10 // of a response, informational ones included
-	maxBody   = 64 << 10 // of the body that is searched
-	maxWire   = 1 << 20  // of the connection in all, so that chunk framing stays bounded
+	maxWire   = 1 << 20  // of the connection in all, so that framing stays bounded
 )
 
 var errBigHeader = errors.New("header larger than 64 KiB")
 
-// httpProbe speaks HTTP/1.1, over TLS when secure, on a connection of its
-// own. It reads and writes by itself rather than through http.Transport: no
-// pool, no proxy, no redirect, no goroutine, and it knows at which step it is.
+// httpProbe speaks HTTP/1.1 or HTTP/2, over TLS when secure, on a connection
+// of its own. It reads and writes by itself rather than through http.Transport:
+// no pool, no proxy, no redirect, no goroutine, and it knows at which step it is.
 type httpProbe struct {
-	dialer net.Dialer
-	agent  string
-	secure bool
-	roots  *x509.CertPool
+	network network
+	secure  bool
 }
 
-func (p httpProbe) probe(ctx context.Context, t Target) (string, error) {
-	request, err := requestBytes(t, p.agent)
+func (p httpProbe) probe(ctx context.Context, t Target) (finding, error) {
+	request, err := requestBytes(t, p.network.agent)
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
-	conn, release, err := dial(ctx, p.dialer, t)
+	conn, release, err := p.network.dial(ctx, "tcp", t)
 	if err != nil {
-		return "", err
+		return finding{}, err
 	}
 	defer release()
+	var found finding
 	if p.secure {
-		if conn, err = p.handshake(ctx, conn, t); err != nil {
-			return "", err
+		if conn, found, err = p.handshake(ctx, conn, t); err != nil {
+			return found, err
 		}
 	}
-	return exchange(conn, request, t.Check)
+	if t.Check.HTTP2 {
+		found.text, err = exchange2(conn, t, p.network.agent)
+	} else {
+		found.text, err = exchange(conn, request, t.Check)
+	}
+	return found, err
 }
 
-func (p httpProbe) handshake(ctx context.Context, conn net.Conn, t Target) (net.Conn, error) {
-	secure := tls.Client(conn, &tls.Config{
-		ServerName:         serverName(t),
-		RootCAs:            p.roots,
-		NextProtos:         []string{"http/1.1"},
-		InsecureSkipVerify: t.Check.SkipVerify, // only if the operator said so
-	})
-	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, &failure{handshaking, err}
+func (p httpProbe) handshake(ctx context.Context, conn net.Conn, t Target) (net.Conn, finding, error) {
+	if !t.Check.HTTP2 {
+		return p.network.secure(ctx, conn, t, "http/1.1")
 	}
-	return secure, nil
+	secure, found, err := p.network.secure(ctx, conn, t, protoHTTP2)
+	if err == nil && secure.ConnectionState().NegotiatedProtocol != protoHTTP2 {
+		err = errNoHTTP2
+	}
+	return secure, found, err
 }
 
 // exchange sends the request and judges the response.
@@ -76,12 +72,8 @@ func exchange(conn io.ReadWriter, request []byte, c Check) (string, error) {
 	if err != nil {
 		return "", &failure{awaiting, err}
 	}
-	found := fmt.Sprintf("status %d", resp.StatusCode)
-	if !accepts(c.Status, resp.StatusCode) {
-		return "", fmt.Errorf("%s, want %s", found, statusText(c.Status))
-	}
 	wire.N = maxWire
-	return found, findInBody(resp.Body, c.Body)
+	return c.judge(response{resp.StatusCode, resp.Header, resp.Body})
 }
 
 // readHeader reads the final response's header; informational responses
@@ -97,60 +89,4 @@ func readHeader(r *bufio.Reader, method string) (*http.Response, error) {
 			return resp, nil
 		}
 	}
-}
-
-// findInBody reads body until want has occurred, at most maxBody bytes.
-func findInBody(body io.Reader, want string) error {
-	if want == "" {
-		return nil
-	}
-	var (
-		limited = io.LimitReader(body, maxBody)
-		seen    = make([]byte, 0, 4<<10)
-		chunk   = make([]byte, 4<<10)
-	)
-	for {
-		n, err := limited.Read(chunk)
-		from := max(0, len(seen)-len(want)+1)
-		seen = append(seen, chunk[:n]...)
-		switch {
-		case bytes.Contains(seen[from:], []byte(want)):
-			return nil
-		case err == io.EOF:
-			return lacks(len(seen), want)
-		case err != nil:
-			return &failure{reading, err}
-		}
-	}
-}
-
-func lacks(length int, want string) error {
-	if want = shorten(want, 80); length >= maxBody {
-		return fmt.Errorf("body lacks %q in its first 64 KiB", want)
-	}
-	return fmt.Errorf("body lacks %q", want)
-}
-
-func accepts(ranges []StatusRange, status int) bool {
-	for _, r := range ranges {
-		if r.From <= status && status <= r.To {
-			return true
-		}
-	}
-	return false
-}
-
-// statusText writes ranges as the configuration does: "200-299,304".
-func statusText(ranges []StatusRange) string {
-	if len(ranges) == 0 {
-		return "none"
-	}
-	texts := make([]string, len(ranges))
-	for i, r := range ranges {
-		texts[i] = fmt.Sprintf("%d-%d", r.From, r.To)
-		if r.From == r.To {
-			texts[i] = fmt.Sprint(r.From)
-		}
-	}
-	return strings.Join(texts, ",")
 }

@@ -174,10 +174,10 @@ func TestStatusText(t *testing.T) {
 // TestFindInBodyAcrossReads: the text counts however the network cut it.
 func TestFindInBodyAcrossReads(t *testing.T) {
 	body := func() io.Reader { return iotest.OneByteReader(strings.NewReader("status: all ok.")) }
-	if err := findInBody(body(), "all ok"); err != nil {
+	if err := (Check{Body: "all ok"}).findIn(body(), "body"); err != nil {
 		t.Error(err)
 	}
-	if err := findInBody(body(), "all ok!"); err == nil {
+	if err := (Check{Body: "all ok!"}).findIn(body(), "body"); err == nil {
 		t.Error("found what is not there")
 	}
 }

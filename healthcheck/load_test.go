@@ -150,7 +150,7 @@ func TestStatsCount(t *testing.T) {
 	for i := range ts {
 		ts[i].ID = fmt.Sprint(i)
 	}
-	ts[2].Check.Kind = "dns"
+	ts[2].Check.Kind = "pigeon"
 	bubble(t, Options{Prober: fake}, ts, func(t *testing.T, r *Runner) {
 		pass(30 * time.Second)
 		total := uint64(0)

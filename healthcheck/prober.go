@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -20,9 +21,10 @@ type Prober interface {
 
 // ProberOptions are what all probes share. The zero value works.
 type ProberOptions struct {
-	Version  string         // of steerdns, for the User-Agent
-	Resolver *net.Resolver  // for aliases; nil: the host's resolv.conf, without caching
-	Roots    *x509.CertPool // whose certificates HTTPS accepts; nil: the host's
+	Version   string         // of steerdns, for the User-Agent
+	Resolver  *net.Resolver  // for aliases; nil: the host's resolv.conf, without caching
+	Roots     *x509.CertPool // whose certificates are accepted; nil: the host's
+	AllowExec []string       // programs that Exec may run, by their absolute paths; none: no Exec
 }
 
 // NewProber makes the prober that speaks to real endpoints. Each probe opens
@@ -33,18 +35,34 @@ func NewProber(opts ProberOptions) Prober {
 	if resolver == nil {
 		resolver = &net.Resolver{PreferGo: true}
 	}
-	dialer := net.Dialer{Resolver: resolver, KeepAlive: -1}
-	agent := fmt.Sprintf("steerdns/%s (health check)", opts.Version)
+	n := network{
+		dialer: net.Dialer{Resolver: resolver, KeepAlive: -1},
+		roots:  opts.Roots,
+		agent:  fmt.Sprintf("steerdns/%s (health check)", opts.Version),
+	}
 	return &netProber{kinds: map[Kind]probe{
-		TCP:   tcpProbe{dialer: dialer}.probe,
-		HTTP:  httpProbe{dialer: dialer, agent: agent}.probe,
-		HTTPS: httpProbe{dialer: dialer, agent: agent, secure: true, roots: opts.Roots}.probe,
+		HTTP:  httpProbe{network: n}.probe,
+		HTTPS: httpProbe{network: n, secure: true}.probe,
+		TCP:   streamProbe{network: n}.probe,
+		TLS:   streamProbe{network: n, secure: true}.probe,
+		UDP:   udpProbe{n}.probe,
+		ICMP:  icmpProbe{n}.probe,
+		GRPC:  grpcProbe{n}.probe,
+		DNS:   dnsProbe{n}.probe,
+		Exec:  execProbe{slices.Clone(opts.AllowExec)}.probe,
 	}}
+}
+
+// finding is what a probe found good.
+type finding struct {
+	text     string    // for a person
+	warning  string    // what is good now and will not stay so; "" for nothing
+	certEnds time.Time // when the first certificate shown ends; zero without TLS
 }
 
 // probe is one attempt by one kind: what it found good, or why it failed.
 // It ends when ctx does.
-type probe func(ctx context.Context, t Target) (string, error)
+type probe func(ctx context.Context, t Target) (finding, error)
 
 // netProber dispatches by kind. Immutable.
 type netProber struct{ kinds map[Kind]probe }
@@ -64,15 +82,16 @@ func (p *netProber) Probe(ctx context.Context, t Target) (o Observation) {
 
 func (p *netProber) attempt(ctx context.Context, t Target) Observation {
 	run, ok := p.kinds[t.Check.Kind]
-	if !ok {
-		return Observation{Reason: fmt.Sprintf("no probe of kind %q", t.Check.Kind)}
+	if !ok { // a newer version's kind: not the target's fault
+		return Observation{Blind: true, Reason: fmt.Sprintf("no probe of kind %q", t.Check.Kind)}
 	}
 	limit := t.Check.timeout()
 	bounded, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	found, err := run(bounded, t)
+	o := Observation{OK: err == nil, Reason: found.text, Warning: found.warning, CertEnds: found.certEnds}
 	if err != nil {
-		return Observation{Reason: reasonOf(ctx, err, limit)}
+		o.Reason, o.Blind = reasonOf(ctx, err, limit), isBlind(err)
 	}
-	return Observation{OK: true, Reason: found}
+	return o
 }

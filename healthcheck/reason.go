@@ -53,6 +53,8 @@ const (
 	sending     step = "sending the request"
 	awaiting    step = "waiting for the header"
 	reading     step = "reading the body"
+	running     step = "the program runs"
+	hearing     step = "waiting for an answer"
 )
 
 // failure is why a probe failed at a step. Its text is the observation's

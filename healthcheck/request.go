@@ -20,12 +20,7 @@ func requestBytes(t Target, agent string) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", c.method(), c.Path)
-	for _, h := range defaultHeaders(t, agent) {
-		if !hasHeader(c.Headers, h.Name) {
-			fmt.Fprintf(&b, "%s: %s\r\n", h.Name, h.Value)
-		}
-	}
-	for _, h := range c.Headers {
+	for _, h := range headersOf(t, agent) {
 		fmt.Fprintf(&b, "%s: %s\r\n", h.Name, h.Value)
 	}
 	b.WriteString("\r\n")
@@ -37,6 +32,18 @@ func (c Check) method() string {
 		return http.MethodGet
 	}
 	return c.Method
+}
+
+// headersOf is the header fields that go out: the defaults that the check does
+// not replace, then the check's.
+func headersOf(t Target, agent string) []Header {
+	var hs []Header
+	for _, h := range defaultHeaders(t, agent) {
+		if !hasHeader(t.Check.Headers, h.Name) {
+			hs = append(hs, h)
+		}
+	}
+	return append(hs, t.Check.Headers...)
 }
 
 func defaultHeaders(t Target, agent string) []Header {

@@ -9,18 +9,22 @@ import (
 	"time"
 )
 
-// DefaultMaxInFlight is Options.MaxInFlight when that is not positive.
-const DefaultMaxInFlight = 256
+// What Options say when they say nothing.
+const (
+	DefaultMaxInFlight   = 4096
+	DefaultMaxPerAddress = 64
+)
 
 // Options are what a Runner needs.
 type Options struct {
-	Prober      Prober       // required
-	Seed        uint64       // the instance's identity: its rhythm differs from every other instance's
-	MaxInFlight int          // probes under way at once; 0: DefaultMaxInFlight
-	Log         *slog.Logger // nil: no log
+	Prober        Prober       // required
+	Seed          uint64       // the instance's identity: its rhythm differs from every other instance's
+	MaxInFlight   int          // probes under way at once; 0: DefaultMaxInFlight
+	MaxPerAddress int          // of those, to one address or alias; 0: DefaultMaxPerAddress
+	Log           *slog.Logger // nil: no log
 	// OnChange is called, if set, after a vote began to read differently
-	// (state, suspicion, or the reason while not up) and after targets came
-	// or went. It may be called by several goroutines at once and must return
+	// (state, suspicion, or the reason while not up), after Blind changed, and
+	// after targets came or went. It may be called by several goroutines at once and must return
 	// soon; it may call Votes. Coalescing is its own matter.
 	OnChange func()
 }
@@ -28,18 +32,21 @@ type Options struct {
 // Runner keeps a set of targets probed and votes on each. One goroutine keeps
 // the schedule, and every probe under way has one of its own.
 type Runner struct {
-	prober      Prober
-	seed        uint64
-	maxInFlight int
-	log         *slog.Logger
-	onChange    func()
-	wake        chan struct{} // the schedule's head or room changed
+	prober        Prober
+	seed          uint64
+	maxInFlight   int
+	maxPerAddress int
+	log           *slog.Logger
+	onChange      func()
+	wake          chan struct{} // the schedule's head or room changed
 
 	mu          sync.Mutex
 	running     bool
-	entries     map[string]*entry // by target ID
-	queue       queue             // the entries that are not being probed
+	records     map[string]*record // by target ID
+	lanes       map[place]*lane
+	queue       queue // the entries that wait for their time
 	inFlight    int
+	sight       sight
 	lateStarts  uint64
 	lateTotal   time.Duration
 	transitions uint64
@@ -49,16 +56,21 @@ type Runner struct {
 // NewRunner makes a Runner without targets. It starts nothing.
 func NewRunner(o Options) *Runner {
 	r := &Runner{
-		prober:      o.Prober,
-		seed:        o.Seed,
-		maxInFlight: o.MaxInFlight,
-		log:         o.Log,
-		onChange:    o.OnChange,
-		wake:        make(chan struct{}, 1),
-		entries:     map[string]*entry{},
+		prober:        o.Prober,
+		seed:          o.Seed,
+		maxInFlight:   o.MaxInFlight,
+		maxPerAddress: o.MaxPerAddress,
+		log:           o.Log,
+		onChange:      o.OnChange,
+		wake:          make(chan struct{}, 1),
+		records:       map[string]*record{},
+		lanes:         map[place]*lane{},
 	}
 	if r.maxInFlight <= 0 {
 		r.maxInFlight = DefaultMaxInFlight
+	}
+	if r.maxPerAddress <= 0 {
+		r.maxPerAddress = DefaultMaxPerAddress
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -86,6 +98,10 @@ func (r *Runner) Run(ctx context.Context) error {
 		var wait time.Duration
 		batch, wait = r.takeDue(time.Now(), batch[:0])
 		for _, e := range batch {
+			if e.reports() {
+				r.expire(e, time.Now())
+				continue
+			}
 			probes.Go(func() { r.probe(ctx, e) })
 		}
 		alarm.check(r, len(batch))
@@ -108,7 +124,9 @@ func (r *Runner) begin(now time.Time) error {
 	}
 	r.running = true
 	for _, e := range r.queue {
-		e.due = now.Add(firstDelay(e.hash, e.target.Check.interval()))
+		if !e.reports() {
+			e.due = now.Add(firstDelay(e.hash, e.target.Check.interval()))
+		}
 	}
 	heap.Init(&r.queue)
 	return nil
@@ -124,14 +142,15 @@ func (r *Runner) takeDue(now time.Time, batch []*entry) ([]*entry, time.Duration
 	defer r.mu.Unlock()
 	for len(r.queue) > 0 && r.inFlight < r.maxInFlight && !r.queue[0].due.After(now) {
 		e := heap.Pop(&r.queue).(*entry)
-		if by := now.Sub(e.due); by > lateAfter {
-			r.lateStarts++
-			r.lateTotal += by
+		switch {
+		case e.reports():
+			batch = append(batch, e)
+		case e.lane.inFlight >= r.maxPerAddress:
+			e.lane.waiting = append(e.lane.waiting, e)
+		default:
+			r.start(e, now)
+			batch = append(batch, e)
 		}
-		e.began = now
-		e.starts++
-		r.inFlight++
-		batch = append(batch, e)
 	}
 	if len(r.queue) == 0 || r.inFlight >= r.maxInFlight {
 		return batch, idle
@@ -139,48 +158,109 @@ func (r *Runner) takeDue(now time.Time, batch []*entry) ([]*entry, time.Duration
 	return batch, r.queue[0].due.Sub(now)
 }
 
-func (r *Runner) probe(ctx context.Context, e *entry) {
-	o := r.prober.Probe(ctx, e.target)
-	if ctx.Err() != nil {
-		r.release()
-		return
+func (r *Runner) start(e *entry, now time.Time) {
+	if by := now.Sub(e.due); by > lateAfter {
+		r.lateStarts++
+		r.lateTotal += by
 	}
-	before, after, changed := r.finish(e, o, time.Now())
-	if before.State != after.State {
-		r.log.Info("vote changed", "endpoint", e.target.ID,
-			"from", before.State, "to", after.State, "reason", after.Reason)
-	}
-	if changed {
-		r.onChange()
-	}
+	e.began = now
+	e.starts++
+	e.lane.inFlight++
+	r.inFlight++
 }
 
-func (r *Runner) release() {
+func (r *Runner) probe(ctx context.Context, e *entry) {
+	bounded, ok := r.enterProbe(ctx, e)
+	if !ok {
+		return
+	}
+	o := r.prober.Probe(bounded, e.target)
+	if ctx.Err() != nil {
+		r.leaveProbe(e)
+		return
+	}
+	r.tell(e, r.finish(e, o, time.Now()))
+}
+
+// enterProbe gives the probe a context that ends with the record.
+func (r *Runner) enterProbe(ctx context.Context, e *entry) (context.Context, bool) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.record.gone {
+		r.release(e)
+		return nil, false
+	}
+	return e.probing(ctx), true
+}
+
+func (r *Runner) leaveProbe(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.release(e)
+}
+
+// release gives the places of a probe back.
+func (r *Runner) release(e *entry) {
+	wasFull := r.inFlight >= r.maxInFlight
 	r.inFlight--
-	r.mu.Unlock()
+	if e.cancel != nil {
+		e.cancel()
+		e.cancel = nil
+	}
+	next := e.lane.free()
+	if next != nil {
+		heap.Push(&r.queue, next)
+	}
+	r.poke(wasFull || next != nil)
+}
+
+// change is what an observation did to a record's vote.
+type change struct {
+	before, after Vote
+	changed       bool // the vote, or Blind
 }
 
 // finish takes a probe's result and puts its entry back on the schedule.
-func (r *Runner) finish(e *entry, o Observation, now time.Time) (before, after Vote, changed bool) {
+func (r *Runner) finish(e *entry, o Observation, now time.Time) change {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	wasFull := r.inFlight >= r.maxInFlight
-	r.inFlight--
+	r.release(e)
 	r.tallies.add(e.target.Check.Kind, o)
-	if e.gone {
-		r.poke(wasFull)
-		return Vote{}, Vote{}, false
+	if e.record.gone {
+		return change{}
 	}
-	before = e.h.Vote()
-	e.h, changed = e.h.Next(o, e.target.Check.Fall, e.target.Check.Rise)
-	after = e.h.Vote()
-	if before.State != after.State {
+	c := r.take(e, o, e.target.Check.Fall, e.target.Check.Rise)
+	r.reschedule(e, now)
+	r.poke(e.index == 0)
+	return c
+}
+
+// take judges an observation.
+func (r *Runner) take(e *entry, o Observation, fall, rise int) change {
+	var c change
+	e.h, c.changed = e.h.Next(o, fall, rise)
+	e.lane.note(e, o)
+	e.last = o
+	c.before, c.after = e.record.judge(o.At)
+	c.changed = c.before != c.after
+	if c.before.State != c.after.State {
 		r.transitions++
 	}
-	r.reschedule(e, now)
-	r.poke(wasFull || e.index == 0)
-	return before, after, changed
+	if r.sight.due(o) {
+		c.changed = r.sight.look(r.lanes, o.At) || c.changed
+	}
+	return c
+}
+
+// tell logs and passes on what changed.
+func (r *Runner) tell(e *entry, c change) {
+	if c.before.State != c.after.State {
+		r.log.Info("vote changed", "endpoint", e.target.ID,
+			"from", c.before.State, "to", c.after.State, "reason", c.after.Reason)
+	}
+	if c.changed {
+		r.onChange()
+	}
 }
 
 // reschedule queues e for its next probe: a gap after the start of the last
@@ -209,11 +289,20 @@ func (r *Runner) poke(needed bool) {
 func (r *Runner) Votes() map[string]Vote {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	votes := make(map[string]Vote, len(r.entries))
-	for id, e := range r.entries {
-		votes[id] = e.h.Vote()
+	votes := make(map[string]Vote, len(r.records))
+	for id, rec := range r.records {
+		votes[id] = rec.vote
 	}
 	return votes
+}
+
+// Blind reports whether most of what answered lately fails at once, at three
+// places or more: the votes then tell more of this instance than of its
+// targets, unless the other instances say the same.
+func (r *Runner) Blind() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sight.blind
 }
 
 // Stats is a fresh copy that the caller owns.
@@ -221,9 +310,10 @@ func (r *Runner) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return Stats{
-		Targets:     len(r.entries),
+		Targets:     len(r.records),
 		InFlight:    r.inFlight,
 		MaxInFlight: r.maxInFlight,
+		Blind:       r.sight.blind,
 		LateStarts:  r.lateStarts,
 		LateTotal:   r.lateTotal,
 		Transitions: r.transitions,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -37,10 +38,17 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// address is the i-th address of a documentation prefix (RFC 3849).
+func address(i int) netip.Addr {
+	a := netip.MustParseAddr("2001:db8::").As16()
+	a[14], a[15] = byte(i>>8), byte(i)
+	return netip.AddrFrom16(a)
+}
+
 func targetsOf(n int, interval, timeout time.Duration) []Target {
 	ts := make([]Target, n)
 	for i := range ts {
-		ts[i] = Target{ID: fmt.Sprintf("www.example.com/region/%d", i), Check: Check{
+		ts[i] = Target{ID: fmt.Sprintf("www.example.com/region/%d", i), Addr: address(i), Check: Check{
 			Kind: TCP, Port: 80, Interval: interval, Timeout: timeout, Fall: 3, Rise: 2,
 		}}
 	}

@@ -2,21 +2,29 @@ package healthcheck
 
 import (
 	"container/heap"
+	"context"
 	"time"
 )
 
-// entry is one target on the schedule. target and hash never change; the
+// entry is one check of a target on the schedule: the target's own, or one of
+// those that its combination counts. The first four fields never change; the
 // rest is owned by the runner's lock.
 type entry struct {
-	target Target
+	record *record
+	target Target // the record's, with this entry's check
 	hash   uint64 // of the instance's seed and the target's ID
+	lane   *lane
 	starts uint64 // probes started so far
 	began  time.Time
-	due    time.Time
-	index  int  // in the queue; -1: not in it
-	gone   bool // no longer a target; a result that still comes in is dropped
+	due    time.Time          // of a report: when it ends
+	index  int                // in the queue; -1: not in it
+	cancel context.CancelFunc // ends the probe under way, if there is one
 	h      Hysteresis
+	last   Observation // the latest; zero before the first
 }
+
+// reports says whether the entry waits for reports instead of probing.
+func (e *entry) reports() bool { return e.target.Check.Kind == Push }
 
 // queue is a heap of entries, the one that is due first on top. Among equals
 // the hash decides, so that no target is always last.

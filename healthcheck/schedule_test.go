@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"fmt"
 	"reflect"
+	"regexp"
 	"testing"
 	"time"
 
@@ -118,6 +119,10 @@ func alter(v reflect.Value) {
 		v.SetBool(!v.Bool())
 	case reflect.Uint16:
 		v.SetUint(v.Uint() + 1)
+	case reflect.Pointer:
+		v.Set(reflect.ValueOf(regexp.MustCompile("x")))
+	case reflect.Struct:
+		alter(v.Field(0))
 	case reflect.Slice:
 		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
 	default:

@@ -7,6 +7,7 @@ type Stats struct {
 	Targets     int
 	InFlight    int // probes under way
 	MaxInFlight int
+	Blind       bool          // see Runner.Blind
 	LateStarts  uint64        // probes started more than 10 ms after they were due
 	LateTotal   time.Duration // by how much, in all
 	Transitions uint64        // changes of a vote's state
@@ -26,7 +27,7 @@ const lateAfter = 10 * time.Millisecond
 
 const otherKind Kind = "other"
 
-var kinds = [...]Kind{HTTP, HTTPS, TCP, otherKind} // constant
+var kinds = [...]Kind{HTTP, HTTPS, TCP, TLS, UDP, ICMP, GRPC, DNS, Exec, Push, otherKind} // constant
 
 var durationBounds = [...]time.Duration{ // constant
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,

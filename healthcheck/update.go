@@ -24,38 +24,62 @@ func (r *Runner) Update(targets []Target) {
 func (r *Runner) replace(targets []Target, now time.Time) (changed bool, twice []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	next := make(map[string]*entry, len(targets))
+	next := make(map[string]*record, len(targets))
 	for _, t := range targets {
 		if _, ok := next[t.ID]; ok {
 			twice = append(twice, t.ID)
 			continue
 		}
-		e := r.entries[t.ID]
-		if e == nil || !e.target.Equal(t) {
-			e, changed = r.enter(t, now), true
+		rec := r.records[t.ID]
+		if rec == nil || !rec.target.Equal(t) {
+			rec, changed = newRecord(t, r.seed, now), true
+			r.enter(rec, now)
 		}
-		next[t.ID] = e
+		next[t.ID] = rec
 	}
 	changed = r.dropMissing(next) || changed
-	r.entries = next
+	r.records = next
 	r.poke(changed)
 	return changed, twice
 }
 
-func (r *Runner) enter(t Target, now time.Time) *entry {
-	e := &entry{target: t, hash: hashID(r.seed, t.ID), h: NewHysteresis(now)}
-	e.due = now.Add(firstDelay(e.hash, t.Check.interval()))
-	heap.Push(&r.queue, e)
-	return e
+// enter puts a record's checks on the schedule. One that waits for reports
+// has nothing to wait for until the first.
+func (r *Runner) enter(rec *record, now time.Time) {
+	at := placeOf(rec.target)
+	l := r.lanes[at]
+	if l == nil {
+		l = &lane{}
+		r.lanes[at] = l
+	}
+	for _, e := range rec.entries {
+		e.lane = l
+		l.entries++
+		if !e.reports() {
+			e.due = now.Add(firstDelay(e.hash, e.target.Check.interval()))
+			heap.Push(&r.queue, e)
+		}
+	}
 }
 
-// dropMissing ends the entries that are not in next.
-func (r *Runner) dropMissing(next map[string]*entry) (dropped bool) {
-	for id, e := range r.entries {
-		if next[id] != e {
-			e.gone, dropped = true, true
-			r.queue.remove(e)
+// dropMissing ends the records that are not in next.
+func (r *Runner) dropMissing(next map[string]*record) (dropped bool) {
+	for id, rec := range r.records {
+		if next[id] != rec {
+			dropped = true
+			r.drop(rec)
 		}
 	}
 	return dropped
+}
+
+func (r *Runner) drop(rec *record) {
+	rec.end()
+	for _, e := range rec.entries {
+		r.queue.remove(e)
+		e.lane.remove(e)
+		if e.lane.entries == 0 {
+			delete(r.lanes, placeOf(e.target))
+		}
+	}
 }

@@ -10,10 +10,11 @@ import (
 type Ballot struct {
 	Instance string                      `json:"instance"`
 	Region   string                      `json:"region"`
-	Boot     string                      `json:"boot"`  // names this run of the instance; a new run may start Seq again
-	Seq      uint64                      `json:"seq"`   // grows with every write of one run; a ballot whose (Boot, Seq) stands still grows stale
-	Beat     time.Duration               `json:"beat"`  // the longest the instance lets pass between two writes
-	Votes    map[string]healthcheck.Vote `json:"votes"` // by endpoint ID
+	Boot     string                      `json:"boot"`            // names this run of the instance; a new run may start Seq again
+	Seq      uint64                      `json:"seq"`             // grows with every write of one run; a ballot whose (Boot, Seq) stands still grows stale
+	Beat     time.Duration               `json:"beat"`            // the longest the instance lets pass between two writes
+	Votes    map[string]healthcheck.Vote `json:"votes"`           // by endpoint ID
+	Blind    bool                        `json:"blind,omitempty"` // the instance suspects itself: most of what it saw up went down at once
 }
 
 // Instance is what an instance says of itself.

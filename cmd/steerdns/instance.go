@@ -210,7 +210,7 @@ func (in *instance) castVotes(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-in.voted.ch:
-			b := regions.Ballot{Instance: in.conf.Name, Region: in.conf.Region, Votes: in.runner.Votes()}
+			b := regions.Ballot{Instance: in.conf.Name, Region: in.conf.Region, Votes: in.runner.Votes(), Blind: in.runner.Blind()}
 			in.state.SetOwnVotes(b)
 			in.link.publishVotes(b)
 		}

@@ -95,6 +95,7 @@ type ballot struct {
 	Seq      uint64                     `json:"seq"`
 	Beat     time.Duration              `json:"beat"`
 	Votes    map[string]json.RawMessage `json:"votes"`
+	Blind    bool                       `json:"blind"`
 }
 
 func (b *ballot) check(instance string) error {
@@ -123,7 +124,7 @@ func (k Keys) decodeBallot(n name, value []byte) (parsed, error) {
 		return parsed{}, err
 	}
 	b := &regions.Ballot{
-		Instance: raw.Instance, Region: raw.Region, Boot: raw.Boot, Seq: raw.Seq, Beat: raw.Beat,
+		Instance: raw.Instance, Region: raw.Region, Boot: raw.Boot, Seq: raw.Seq, Beat: raw.Beat, Blind: raw.Blind,
 		Votes: make(map[string]healthcheck.Vote, len(raw.Votes)),
 	}
 	p := parsed{ballot: b}

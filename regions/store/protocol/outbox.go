@@ -91,7 +91,7 @@ func (o *Outbox) content() (*regions.Ballot, *regions.Instance, uint64) {
 }
 
 func sameBallot(a, b *regions.Ballot) bool {
-	return a.Region == b.Region && maps.EqualFunc(a.Votes, b.Votes, sameVote)
+	return a.Region == b.Region && a.Blind == b.Blind && maps.EqualFunc(a.Votes, b.Votes, sameVote)
 }
 
 func sameVote(a, b healthcheck.Vote) bool {

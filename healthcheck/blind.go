@@ -1,0 +1,36 @@
+package healthcheck
+
+import (
+	"errors"
+	"syscall"
+)
+
+// blindness is a failure to look, not a failure of what is looked at: the
+// instance has no descriptors, no permission or no route. It says nothing of
+// the target (rule 1: missing is unknown, never down).
+type blindness struct{ err error }
+
+func (b *blindness) Error() string { return b.err.Error() }
+func (b *blindness) Unwrap() error { return b.err }
+
+func isBlind(err error) bool {
+	_, ok := errors.AsType[*blindness](err)
+	return ok
+}
+
+// ownFaults are what a system call says when the fault is this machine's.
+var ownFaults = [...]syscall.Errno{ // constant
+	syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+	syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPERM, syscall.EACCES,
+}
+
+func isOwnFault(err error) bool {
+	for _, fault := range ownFaults {
+		if errors.Is(err, fault) {
+			return true
+		}
+	}
+	return false
+}
+
+func isNoRoute(err error) bool { return errors.Is(err, syscall.ENETUNREACH) }
