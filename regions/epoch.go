@@ -2,6 +2,7 @@ package regions
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // epochOf names a world: the beginning of the configuration's hash, and a
-// digest of everything that Decide looks at. Up and unknown decide alike and
+// digest of everything that Decide looks at, and of the zones' serials. Up and unknown decide alike and
 // count as one; times, reasons and evidence decide nothing.
 func epochOf(w *World) string {
 	var b []byte
@@ -29,6 +30,11 @@ func epochOf(w *World) string {
 		b = append(b, 0)
 		b = append(b, o.Name...)
 		b = append(b, 0)
+	}
+	for _, s := range w.Serials {
+		b = append(b, s.Zone...)
+		b = append(b, 0)
+		b = binary.BigEndian.AppendUint32(b, s.Serial)
 	}
 	sum := sha256.Sum256(b)
 	return (w.Topology.Hash + strings.Repeat("0", 8))[:8] + "-" + hex.EncodeToString(sum[:4])

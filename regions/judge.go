@@ -38,6 +38,7 @@ func judge(in Input) (*World, time.Time) {
 		Ready:     in.Picture != nil || in.Previous != nil && in.Previous.Ready,
 	}
 	w.Cluster, w.Revision = appliedRevision(in)
+	w.Serials = knownSerials(in)
 	past := remember(in.Previous)
 	next := placeOverrides(w, in)
 	if w.StoreLost {
@@ -60,6 +61,16 @@ func appliedRevision(in Input) (cluster uint64, revision int64) {
 		return in.Previous.Cluster, in.Previous.Revision
 	}
 	return 0, 0
+}
+
+func knownSerials(in Input) []ZoneSerial {
+	switch {
+	case in.Picture != nil:
+		return in.Picture.Serials
+	case in.Previous != nil:
+		return in.Previous.Serials
+	}
+	return nil
 }
 
 // judgeEndpoints applies rules 1 to 3 to every endpoint.

@@ -82,6 +82,7 @@ type Restored struct {
 	Regions   map[string]Verdict // by region name
 	Endpoints map[string]Verdict // by endpoint ID
 	Brake     BrakeState
+	Serials   []ZoneSerial
 }
 
 // world makes the World that was, as far as t still knows its parts. What t
@@ -90,7 +91,7 @@ func (r *Restored) world(t *Topology) *World {
 	w := &World{
 		Topology: t, Ready: true, StoreLost: true,
 		Cluster: r.Cluster, Revision: r.Revision, Judged: r.SavedAt,
-		Overrides: r.Overrides,
+		Overrides: r.Overrides, Serials: r.Serials,
 		Regions:   make([]Verdict, len(t.Regions)),
 		Services:  make([]*Override, len(t.Services)),
 		Endpoints: make([][]Verdict, len(t.Services)),
@@ -107,7 +108,7 @@ func Remember(w *World) Restored {
 	m := remember(w)
 	return Restored{
 		SavedAt: w.Judged, Cluster: w.Cluster, Revision: w.Revision,
-		Overrides: w.Overrides, Regions: m.regions, Endpoints: m.endpoints, Brake: m.brake,
+		Overrides: w.Overrides, Regions: m.regions, Endpoints: m.endpoints, Brake: m.brake, Serials: w.Serials,
 	}
 }
 

@@ -69,7 +69,18 @@ type Picture struct {
 	Ballots   []Ballot   // by instance name
 	Instances []Instance // by name
 	Overrides []Override // by kind and name; may contain expired ones
+	Serials   []ZoneSerial
 	Rejected  []Rejected // values that were refused, one by one
+}
+
+// ZoneSerial binds the content of a zone that changes by itself to a serial:
+// once written, no other content has it.
+type ZoneSerial struct {
+	Zone   string    `json:"zone"` // absolute, lower case
+	Serial uint32    `json:"serial"`
+	Digest string    `json:"digest"` // hex SHA-256 of the content
+	By     string    `json:"by"`     // the instance that wrote it
+	At     time.Time `json:"at"`
 }
 
 // Rejected is a value in the store that was not believed.

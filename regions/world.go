@@ -39,10 +39,11 @@ type World struct {
 	Judged    time.Time
 	StoreLost bool // judged without the store: the last verdicts stand
 
-	Regions   []Verdict   // by region index
-	Endpoints [][]Verdict // by service index, endpoint index
-	Services  []*Override // by service index: the override that drains it, or nil
-	Overrides []Override  // in force
+	Regions   []Verdict    // by region index
+	Endpoints [][]Verdict  // by service index, endpoint index
+	Services  []*Override  // by service index: the override that drains it, or nil
+	Overrides []Override   // in force
+	Serials   []ZoneSerial // by zone, as the store last said
 	Brake     BrakeState
 }
 

@@ -23,6 +23,7 @@ type Snapshot struct {
 	Regions   map[string]regions.Verdict `json:"regions"`   // by region name
 	Endpoints map[string]regions.Verdict `json:"endpoints"` // by endpoint ID
 	Brake     regions.BrakeState         `json:"brake"`
+	Serials   []regions.ZoneSerial       `json:"serials,omitempty"`
 }
 
 // Of makes the snapshot of a world that is Ready. fleet may be nil.
@@ -30,7 +31,7 @@ func Of(instance string, w *regions.World, fleet *regions.FleetFile) Snapshot {
 	r := regions.Remember(w)
 	return Snapshot{
 		Instance: instance, SavedAt: r.SavedAt.Round(0).UTC(), Cluster: r.Cluster, Revision: r.Revision,
-		Fleet: fleet, Overrides: r.Overrides, Regions: r.Regions, Endpoints: r.Endpoints, Brake: r.Brake,
+		Fleet: fleet, Overrides: r.Overrides, Regions: r.Regions, Endpoints: r.Endpoints, Brake: r.Brake, Serials: r.Serials,
 	}
 }
 
@@ -38,7 +39,7 @@ func Of(instance string, w *regions.World, fleet *regions.FleetFile) Snapshot {
 func (s Snapshot) Restored() regions.Restored {
 	return regions.Restored{
 		SavedAt: s.SavedAt, Cluster: s.Cluster, Revision: s.Revision,
-		Overrides: s.Overrides, Regions: s.Regions, Endpoints: s.Endpoints, Brake: s.Brake,
+		Overrides: s.Overrides, Regions: s.Regions, Endpoints: s.Endpoints, Brake: s.Brake, Serials: s.Serials,
 	}
 }
 
@@ -65,6 +66,10 @@ func (s *Snapshot) validate() error {
 	refuse(len(s.Instance) > maxName, "the instance's name is longer than %d bytes", maxName)
 	refuse(len(s.Regions) > maxVerdicts || len(s.Endpoints) > maxVerdicts, "more than %d verdicts", maxVerdicts)
 	refuse(len(s.Overrides) > maxOverride, "more than %d overrides", maxOverride)
+	refuse(len(s.Serials) > maxOverride, "more than %d serials", maxOverride)
+	for _, z := range s.Serials {
+		refuse(z.Zone == "" || len(z.Zone) > maxName || len(z.Digest) > maxName, "a serial's zone or digest has %d or %d bytes, want 1 to %d", len(z.Zone), len(z.Digest), maxName)
+	}
 	for _, verdicts := range []map[string]regions.Verdict{s.Regions, s.Endpoints} {
 		for name, v := range verdicts {
 			refuse(name == "" || len(name) > maxName, "a verdict's name has %d bytes, want 1 to %d", len(name), maxName)

@@ -37,6 +37,7 @@ func contract(t *testing.T, g ground) {
 		"override: last two regions":     overrideLastTwo,
 		"override: expired is no hurdle": overrideExpired,
 		"override: bad one is no hurdle": overrideBad,
+		"serial: one wins":               serialOneWins,
 		"two processes of one name":      twoOfOneName,
 	} {
 		t.Run(name, func(t *testing.T) {

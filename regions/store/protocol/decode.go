@@ -23,6 +23,7 @@ type parsed struct {
 	ballot   *regions.Ballot
 	instance *regions.Instance
 	override *regions.Override
+	serial   *regions.ZoneSerial
 	rejected []regions.Rejected
 }
 
@@ -50,6 +51,8 @@ func (k Keys) decodeAs(n name, value []byte) (parsed, error) {
 		return decodeInstance(n, value)
 	case overrides:
 		return decodeOverride(n, value)
+	case serials:
+		return decodeSerial(n, value)
 	}
 	return parsed{}, nil
 }

@@ -29,6 +29,8 @@ const (
 	goodOverride = `{"kind":"region","name":"us-east","owner":"ann","reason":"drill","created":"2026-03-01T12:00:00Z","expires":"2026-03-01T13:00:00Z"}`
 )
 
+var goodSerial = fmt.Sprintf(`{"zone":"example.com.","serial":4294967295,"digest":"%064d","by":"a","at":"2026-03-01T12:00:00Z"}`, 0)
+
 var goodFleet = fmt.Sprintf(`{"text":"zones: {}","hash":"%064d","by":"ann","at":"2026-03-01T12:00:00Z","n":3}`, 0)
 
 func TestDecodeTakesTheGood(t *testing.T) {
@@ -38,6 +40,7 @@ func TestDecodeTakesTheGood(t *testing.T) {
 		"/t/overrides/region/us-east":   goodOverride,
 		"/t/fleet/current":              goodFleet,
 		"/t/fleet/history/000000000003": goodFleet,
+		"/t/serials/example.com.":       goodSerial,
 		"/t/elsewhere":                  "whatever",
 		"/other/votes/a":                "whatever",
 	} {
@@ -55,6 +58,10 @@ func TestDecodeRefusesTheBad(t *testing.T) {
 	long := strings.Repeat("x", 2000)
 	tests := []struct{ key, value, why string }{
 		{"/t/votes/b", goodBallot, "speaks of"},
+		{"/t/serials/example.net.", goodSerial, "speaks of"},
+		{"/t/serials/example.com.", with(goodSerial, "4294967295", "4294967296"), "4294967296"},
+		{"/t/serials/example.com.", with(goodSerial, `"digest":"0`, `"digest":"g`), "hexadecimal"},
+		{"/t/serials/example.com.", with(goodSerial, "2026", "1970"), "at 1970"},
 		{"/t/votes/a", "", "JSON"},
 		{"/t/votes/a", "null", "speaks of"},
 		{"/t/votes/a", "[]", "array"},
@@ -149,12 +156,12 @@ func TestKeysRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		of := rapid.StringMatching(`[ -~äß€]{1,40}`).Draw(t, "name")
 		kind := rapid.SampledFrom([]regions.OverrideKind{"region", "service", "endpoint"}).Draw(t, "kind")
-		for _, want := range []name{{class: votes, of: of}, {class: instances, of: of}, {class: overrides, kind: kind, of: of}} {
+		for _, want := range []name{{class: votes, of: of}, {class: instances, of: of}, {class: serials, of: of}, {class: overrides, kind: kind, of: of}} {
 			key := testKeys.of(want)
 			if got, err := testKeys.parse(key); err != nil || got != want {
 				t.Fatalf("%q: %+v, %v", key, got, err)
 			}
-			if folders := strings.Count(key, "/"); folders != map[class]int{votes: 3, instances: 3, overrides: 4}[want.class] {
+			if folders := strings.Count(key, "/"); folders != map[class]int{votes: 3, instances: 3, serials: 3, overrides: 4}[want.class] {
 				t.Fatalf("%q: %d folders", key, folders)
 			}
 		}

@@ -19,6 +19,7 @@ const (
 	votes
 	instances
 	overrides
+	serials
 )
 
 // The folders of the classes, under the prefix.
@@ -28,6 +29,7 @@ const (
 	votesFolder     = "votes/"
 	instancesFolder = "instances/"
 	overridesFolder = "overrides/"
+	serialsFolder   = "serials/"
 )
 
 // Keys makes and reads the keys of one fleet. Its value is the prefix, with
@@ -53,6 +55,11 @@ func (k Keys) Override(kind regions.OverrideKind, name string) string {
 	return string(k) + overridesFolder + escape(string(kind)) + "/" + escape(name)
 }
 
+// Serial is the key of the serial of a zone.
+func (k Keys) Serial(zone string) string {
+	return string(k) + serialsFolder + escape(zone)
+}
+
 // relative is the key as people see it: without the prefix, bounded and
 // printable.
 func (k Keys) Relative(key string) string {
@@ -67,7 +74,7 @@ func (k Keys) Relative(key string) string {
 type name struct {
 	class class
 	kind  regions.OverrideKind // overrides
-	of    string               // the instance, or what the override is about
+	of    string               // the instance, the zone, or what the override is about
 	n     int64                // fleetHistory
 }
 
@@ -90,6 +97,9 @@ func (k Keys) parse(key string) (name, error) {
 	case folder == instancesFolder:
 		of, err := url.PathUnescape(rest)
 		return k.checked(name{class: instances, of: of}, key, err)
+	case folder == serialsFolder:
+		of, err := url.PathUnescape(rest)
+		return k.checked(name{class: serials, of: of}, key, err)
 	case folder == overridesFolder:
 		kind, last := split(rest)
 		of, err := url.PathUnescape(last)
@@ -119,6 +129,8 @@ func (k Keys) of(n name) string {
 		return k.Instance(n.of)
 	case overrides:
 		return k.Override(n.kind, n.of)
+	case serials:
+		return k.Serial(n.of)
 	}
 	return ""
 }

@@ -139,6 +139,9 @@ func (m *mirror) picture() *regions.Picture {
 		if o := h.value.override; o != nil {
 			p.Overrides = append(p.Overrides, *o)
 		}
+		if z := h.value.serial; z != nil {
+			p.Serials = append(p.Serials, *z)
+		}
 		p.Rejected = append(p.Rejected, h.value.rejected...)
 	}
 	slices.SortFunc(p.Ballots, func(a, b regions.Ballot) int { return cmp.Compare(a.Instance, b.Instance) })
@@ -146,9 +149,11 @@ func (m *mirror) picture() *regions.Picture {
 	slices.SortFunc(p.Overrides, func(a, b regions.Override) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
+	slices.SortFunc(p.Serials, func(a, b regions.ZoneSerial) int { return cmp.Compare(a.Zone, b.Zone) })
 	bound(p, &p.Ballots, maxBallots, votesFolder)
 	bound(p, &p.Instances, maxInstances, instancesFolder)
 	bound(p, &p.Overrides, maxOverrides, overridesFolder)
+	bound(p, &p.Serials, maxSerials, serialsFolder)
 	slices.SortStableFunc(p.Rejected, func(a, b regions.Rejected) int { return cmp.Compare(a.Key, b.Key) })
 	return p
 }

@@ -99,6 +99,7 @@ func (r *Reader) ListRequest() Request {
 	return Request{Kind: Commit, Txn: Txn{Then: []Op{
 		{Kind: Get, Key: r.keys.Current()},
 		folder(votesFolder, maxBallots), folder(instancesFolder, maxInstances), folder(overridesFolder, maxOverrides),
+		folder(serialsFolder, maxSerials),
 	}}}
 }
 

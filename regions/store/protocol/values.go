@@ -32,7 +32,8 @@ const (
 	maxBallots   = 256
 	maxInstances = 256
 	maxOverrides = 4096
-	maxHeld      = 2 * (maxBallots + maxInstances + maxOverrides)
+	maxSerials   = 4096
+	maxHeld      = 2 * (maxBallots + maxInstances + maxOverrides + maxSerials)
 
 	packFrom     = 64 << 10 // larger values are gzipped
 	MaxRequest   = 3 << 19  // etcd's default limit of one request, 1.5 MiB
