@@ -10,31 +10,39 @@ import (
 	"github.com/steerdns/steerdns/healthcheck"
 )
 
-// The brake (rule 5) has no memory, so that every instance, and one that
-// started a moment ago, comes to the same end: the regions that the votes
-// call down are ordered by when the votes made them so, and admitted to
+// The brake (rule 5) has no memory of its own, so that every instance, and
+// one that started a moment ago, comes to the same end: the regions that the
+// votes call down are ordered by when the votes made them so, and admitted to
 // withdrawal one after the other, each at the first moment at which fewer
 // than Allowed others were admitted within the window before it. The region
 // is withdrawn once that moment has come; until then it is Held: State is
-// Down, and it is kept in answers, ranked last. One region that is not
-// drained always stays, whatever time passes. Regions that an operator
-// drained are out by his word and are no matter of the brake; nor are
-// endpoints that are down in a region that is not.
+// Down, and it is kept in answers, ranked last. Those that all remember to be
+// out already, by their marks, come first, at the moment at which they left;
+// so do those that are Waiting, since they are out like the others: one that
+// may no longer be out stops waiting. One region that is not drained always
+// stays, whatever time passes. Regions that an operator drained or pinned are
+// no matter of the brake; nor are endpoints that are down in a region that is
+// not.
 //
-// It returns the next moment at which it would release a region, zero when
-// none is waiting.
-func brake(w *World) time.Time {
+// It returns when each region left, by index, and the next moment at which it
+// would release one, zero when none is waiting for it.
+func brake(w *World) (left []time.Time, next time.Time) {
 	allowed, limit := brakeLimits(w)
 	w.Brake.Allowed = allowed
+	left = make([]time.Time, len(w.Regions))
 	var admitted []time.Time
-	var next time.Time
 	for _, i := range brakeQueue(w) {
-		at, ok := admission(admitted, w.Regions[i].Since, allowed, limit, w.Topology.Brake.Window)
+		at, ok := admission(admitted, leaves(&w.Regions[i]), allowed, limit, w.Topology.Brake.Window)
 		if ok {
 			admitted = append(admitted, at)
 		}
 		if ok && !at.After(w.Judged) {
+			left[i] = at
 			w.Brake.Out = append(w.Brake.Out, w.Topology.Regions[i].Name)
+			continue
+		}
+		if w.Regions[i].Waiting {
+			w.Regions[i].Waiting = false
 			continue
 		}
 		if ok {
@@ -42,15 +50,23 @@ func brake(w *World) time.Time {
 		}
 		hold(w, i)
 	}
-	return next
+	return left, next
+}
+
+// leaves is when a region left or, by the votes, should have.
+func leaves(v *Verdict) time.Time {
+	if v.Past.isOut() {
+		return v.Past.Out
+	}
+	return v.Since
 }
 
 // brakeLimits is how many regions may go within a window, and how many may be
 // out at once.
 func brakeLimits(w *World) (allowed, limit int) {
 	n := len(w.Topology.Regions)
-	for _, v := range w.Regions {
-		if v.Drained == nil {
+	for i := range w.Regions {
+		if w.Regions[i].Drained == nil {
 			limit++
 		}
 	}
@@ -58,16 +74,25 @@ func brakeLimits(w *World) (allowed, limit int) {
 	return max(0, min(allowed, n-1)), max(0, limit-1)
 }
 
-// brakeQueue is the regions down by votes and not drained, longest down first.
+// brakeQueue is the regions that are out or should be, drains and pins aside:
+// first those known to be out, then the others, longest first.
 func brakeQueue(w *World) []int {
 	var queue []int
-	for i, v := range w.Regions {
-		if v.State == healthcheck.Down && v.Drained == nil {
+	for i := range w.Regions {
+		v := &w.Regions[i]
+		if (v.State == healthcheck.Down || v.Waiting) && v.Drained == nil && v.Pinned == nil {
 			queue = append(queue, i)
 		}
 	}
 	slices.SortFunc(queue, func(a, b int) int {
-		if c := w.Regions[a].Since.Compare(w.Regions[b].Since); c != 0 {
+		va, vb := &w.Regions[a], &w.Regions[b]
+		if va.Past.isOut() != vb.Past.isOut() {
+			if va.Past.isOut() {
+				return -1
+			}
+			return 1
+		}
+		if c := leaves(va).Compare(leaves(vb)); c != 0 {
 			return c
 		}
 		return strings.Compare(w.Topology.Regions[a].Name, w.Topology.Regions[b].Name)
@@ -96,9 +121,10 @@ func hold(w *World, region int) {
 	w.Regions[region].Held = true
 	w.Regions[region].Reason += fmt.Sprintf("; held by the brake (at most %d of %d regions may leave within %s, one always stays)",
 		w.Brake.Allowed, len(w.Regions), w.Topology.Brake.Window)
-	for s, svc := range w.Topology.Services {
-		for e, ep := range svc.Endpoints {
-			if v := &w.Endpoints[s][e]; ep.Region == region && v.State == healthcheck.Down {
+	for s := range w.Endpoints {
+		for e := range w.Endpoints[s] {
+			v := &w.Endpoints[s][e]
+			if w.Topology.Services[s].Endpoints[e].Region == region && v.State == healthcheck.Down {
 				v.Held = true
 			}
 		}

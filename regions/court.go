@@ -1,7 +1,8 @@
 package regions
 
 import (
-	"reflect"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -16,8 +17,9 @@ type court struct {
 	topology *Topology
 	picture  *Picture
 	own      *Ballot
-	restored *Restored // until it served as the previous world
-	last     *World    // nil before the first judgement
+	restored *Restored       // until it served as the previous world
+	last     *World          // nil before the first judgement
+	marks    map[string]Mark // what last remembers; nil: nothing yet
 	ages     ages
 
 	connected bool
@@ -99,11 +101,21 @@ func (c *court) judge(now time.Time) {
 		next = earliest(next, c.lostSince.Add(c.state.opts.StoreGrace))
 	}
 	w, then := judge(Input{
-		Topology: c.topology, Picture: c.picture, Ballots: fresh, Own: c.own,
+		Topology: c.topology, Picture: c.picture, Ballots: fresh, Own: c.ownBallot(),
 		StoreLost: lost, Previous: c.previous(), Now: now,
 	})
 	c.next = earliest(next, then)
 	c.announce(w)
+}
+
+// ownBallot is this instance's votes of this moment, with its own memory.
+func (c *court) ownBallot() *Ballot {
+	if c.own == nil {
+		return nil
+	}
+	b := *c.own
+	b.Marks = c.marks
+	return &b
 }
 
 // knowsVerdicts reports whether there are verdicts to go on with. Without any,
@@ -127,6 +139,7 @@ func (c *court) announce(w *World) {
 	c.last = w
 	c.restored = nil
 	c.state.current.Store(w)
+	c.remembers(w)
 	for _, t := range transitions(last, w) {
 		t.log(c.state.opts.Log)
 		if c.state.opts.OnTransition != nil {
@@ -138,12 +151,33 @@ func (c *court) announce(w *World) {
 	}
 }
 
+// remembers adds what w remembers to this instance's own ballot, and tells
+// when that changed.
+func (c *court) remembers(w *World) {
+	marks := MarksOf(w)
+	same := (marks == nil) == (c.marks == nil) && maps.EqualFunc(marks, c.marks, func(a, b Mark) bool { return a.Equal(&b) })
+	c.marks = marks
+	if !same && c.state.opts.OnMarks != nil {
+		c.state.opts.OnMarks()
+	}
+}
+
 // differs reports whether b says more than a newer revision of a.
 func differs(a, b *World) bool {
-	if a.Epoch != b.Epoch || a.Topology != b.Topology {
-		return true
-	}
-	x, y := *a, *b
-	y.Revision, y.Judged = x.Revision, x.Judged
-	return !reflect.DeepEqual(&x, &y)
+	return a.Epoch != b.Epoch || a.Topology != b.Topology || a.Cluster != b.Cluster ||
+		a.Ready != b.Ready || a.StoreLost != b.StoreLost ||
+		!slices.Equal(a.Brake.Out, b.Brake.Out) || !slices.Equal(a.Brake.Held, b.Brake.Held) || a.Brake.Allowed != b.Brake.Allowed ||
+		!slices.Equal(a.Overrides, b.Overrides) ||
+		!slices.EqualFunc(a.Regions, b.Regions, sameVerdict) ||
+		!slices.EqualFunc(a.Endpoints, b.Endpoints, func(x, y []Verdict) bool { return slices.EqualFunc(x, y, sameVerdict) })
+}
+
+// sameVerdict reports whether two verdicts tell a person the same. Overrides
+// are compared as such; which endpoints they cover follows from them.
+func sameVerdict(a, b Verdict) bool {
+	return a.State == b.State && a.Frozen == b.Frozen && a.Held == b.Held && a.Demoted == b.Demoted &&
+		a.Suspect == b.Suspect && a.Waiting == b.Waiting && a.Ramp == b.Ramp && a.Lacks == b.Lacks &&
+		a.Until.Equal(b.Until) && a.Since.Equal(b.Since) && a.Reason == b.Reason && a.Return == b.Return &&
+		a.Past.Equal(b.Past) && slices.Equal(a.Vantages, b.Vantages) &&
+		(a.Entrance == b.Entrance || a.Entrance != nil && b.Entrance != nil && sameVerdict(*a.Entrance, *b.Entrance))
 }

@@ -8,45 +8,74 @@ import (
 	"github.com/steerdns/steerdns/healthcheck"
 )
 
-// judgeEndpoint applies rule 2: down when more than half of the fresh
-// vantages say down, and the fresh are at least half of the configured ones.
-// With three or more configured vantages that implies two down votes, hence
-// one from outside the endpoint's own region. Below half, the last verdict
-// stands, frozen; what the few that vote call down is then ranked last, as
-// without the store.
-func judgeEndpoint(configured int, vs []vantage, last Verdict, now time.Time) Verdict {
-	fresh, downs := 0, make([]time.Time, 0, len(vs))
-	for _, v := range vs {
-		if v.counts() {
+// jury judges one target after the other. It belongs to one judgement.
+type jury struct {
+	configured int // vantages
+	now        time.Time
+	evidence   *slab[VantageVote]
+	unanimous  map[[2]int]string // the usual reasons, made once
+}
+
+func newJury(t *Topology, el electorate, now time.Time) *jury {
+	return &jury{
+		configured: configuredVantages(t), now: now, unanimous: map[[2]int]string{},
+		evidence: newSlab[VantageVote](targets(t) * el.vantages()),
+	}
+}
+
+// judge applies rule 2 to an endpoint or an entrance: down when more than
+// half of the fresh vantages say down, and the fresh are at least half of the
+// configured ones. With three or more configured vantages that implies two
+// down votes, hence one from outside the target's own region. Below half, the
+// last verdict stands, frozen; what the few that vote call down is then ranked
+// last, as without the store.
+func (j *jury) judge(vs []vantage, last *Verdict) Verdict {
+	fresh, downs := 0, 0
+	for i := range vs {
+		if vs[i].counts() {
 			fresh++
 		}
-		if v.vote.State == healthcheck.Down {
-			downs = append(downs, v.since)
+		if vs[i].vote.State == healthcheck.Down {
+			downs++
 		}
 	}
-	v := Verdict{State: last.State, Since: notAfter(last.Since, now), Vantages: evidence(vs)}
+	v := Verdict{Vantages: j.exhibit(vs)}
+	if last != nil {
+		v.State, v.Since, v.Past = last.State, notAfter(last.Since, j.now), last.Past
+	}
 	switch {
-	case fresh == 0 || 2*fresh < configured:
+	case fresh == 0 || 2*fresh < j.configured:
 		v.Frozen = true
 		if v.Since.IsZero() {
-			v.Since = now
+			v.Since = j.now
 		}
-		v.Reason = frozenReason(v.State, fresh, configured)
-		if v.Demoted = v.State != healthcheck.Down && 2*len(downs) > fresh; v.Demoted {
-			v.Reason += "; ranked last, since " + downReason(vs, len(downs), fresh)
+		v.Reason = frozenReason(v.State, fresh, j.configured)
+		if v.Demoted = v.State != healthcheck.Down && 2*downs > fresh; v.Demoted {
+			v.Reason += "; ranked last, since " + downReason(vs, downs, fresh)
 		}
-	case 2*len(downs) > fresh:
-		v.State, v.Since = healthcheck.Down, notAfter(majorityComplete(downs, fresh), now)
-		v.Reason = downReason(vs, len(downs), fresh)
+	case 2*downs > fresh:
+		v.State, v.Since = healthcheck.Down, notAfter(downSince(vs, fresh), j.now)
+		v.Reason = downReason(vs, downs, fresh)
 	default:
-		v.State = healthcheck.Up
-		if last.State != healthcheck.Up {
-			v.Since = now
+		if v.State != healthcheck.Up {
+			v.Since = j.now
 		}
-		v.Reason = upReason(vs, fresh-len(downs), fresh)
+		v.State = healthcheck.Up
+		v.Reason = j.upReason(vs, fresh-downs, fresh)
 	}
 	v.Suspect = doubted(vs, v.State)
 	return v
+}
+
+// downSince is when more than half of the fresh vantages had said down.
+func downSince(vs []vantage, fresh int) time.Time {
+	downs := make([]time.Time, 0, len(vs))
+	for i := range vs {
+		if vs[i].vote.State == healthcheck.Down {
+			downs = append(downs, vs[i].vote.Since)
+		}
+	}
+	return majorityComplete(downs, fresh)
 }
 
 // notAfter keeps a clock that was ahead, a voter's or our own, from delaying
@@ -61,21 +90,21 @@ func notAfter(t, now time.Time) time.Time {
 // doubted reports whether any counting vantage disagrees with state, or
 // doubts itself.
 func doubted(vs []vantage, state healthcheck.State) bool {
-	for _, v := range vs {
-		if v.counts() && (v.suspect || v.vote.State != state) {
+	for i := range vs {
+		if v := &vs[i]; v.counts() && (v.suspect || v.vote.State != state) {
 			return true
 		}
 	}
 	return false
 }
 
-func evidence(vs []vantage) []VantageVote {
+func (j *jury) exhibit(vs []vantage) []VantageVote {
 	if len(vs) == 0 {
 		return nil
 	}
-	votes := make([]VantageVote, len(vs))
-	for i, v := range vs {
-		votes[i] = v.vote
+	votes := j.evidence.take(len(vs))
+	for i := range vs {
+		votes[i] = vs[i].vote
 	}
 	return votes
 }
@@ -93,12 +122,17 @@ func downReason(vs []vantage, down, fresh int) string {
 	return fmt.Sprintf("%s say so (%s)", head, said)
 }
 
-func upReason(vs []vantage, up, fresh int) string {
-	head := fmt.Sprintf("up: %d of %d fresh vantages", up, fresh)
-	if _, said, _ := voices(vs, healthcheck.Down); said != "" {
-		return fmt.Sprintf("%s; against it %s", head, said)
+func (j *jury) upReason(vs []vantage, up, fresh int) string {
+	head, made := j.unanimous[[2]int{up, fresh}]
+	if !made {
+		head = fmt.Sprintf("up: %d of %d fresh vantages", up, fresh)
+		j.unanimous[[2]int{up, fresh}] = head
 	}
-	return head
+	if up == fresh {
+		return head
+	}
+	_, said, _ := voices(vs, healthcheck.Down)
+	return fmt.Sprintf("%s; against it %s", head, said)
 }
 
 // maxVoices is how many vantages a reason names.
@@ -108,7 +142,8 @@ const maxVoices = 5
 // and their reason if they share one.
 func voices(vs []vantage, state healthcheck.State) (names, said, same string) {
 	var bare, full []string
-	for _, v := range vs {
+	for i := range vs {
+		v := &vs[i]
 		if v.vote.State != state {
 			continue
 		}

@@ -17,15 +17,20 @@ func epochOf(w *World) string {
 	b = append(b, w.Topology.Hash...)
 	b = append(b, 0, bits(w.Ready))
 	for i := range w.Regions {
-		b = append(b, verdictBits(&w.Regions[i]))
+		b = appendVerdict(b, &w.Regions[i])
 	}
 	for s := range w.Endpoints {
 		b = append(b, bits(w.Services[s] != nil))
 		for e := range w.Endpoints[s] {
-			b = append(b, verdictBits(&w.Endpoints[s][e]))
+			b = appendVerdict(b, &w.Endpoints[s][e])
 		}
 	}
 	for _, o := range w.Overrides {
+		if o.Kind == OverrideFailback {
+			continue // what it brought about is in the verdicts
+		}
+		b = append(b, o.Action...)
+		b = append(b, 0)
 		b = append(b, o.Kind...)
 		b = append(b, 0)
 		b = append(b, o.Name...)
@@ -40,8 +45,10 @@ func epochOf(w *World) string {
 	return (w.Topology.Hash + strings.Repeat("0", 8))[:8] + "-" + hex.EncodeToString(sum[:4])
 }
 
-func verdictBits(v *Verdict) byte {
-	return bits(v.State == healthcheck.Down, v.Held, v.Demoted, v.Drained != nil, v.Suspect, v.Frozen)
+func appendVerdict(b []byte, v *Verdict) []byte {
+	return append(b,
+		bits(v.State == healthcheck.Down, v.Held, v.Demoted, v.Drained != nil, v.Suspect, v.Frozen, v.Waiting, v.Pinned != nil),
+		v.Ramp<<1|bits(v.Lacks != ""))
 }
 
 func bits(flags ...bool) byte {

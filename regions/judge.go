@@ -29,7 +29,8 @@ func Judge(in Input) *World {
 }
 
 // judge also tells the next moment at which the same input would be judged
-// otherwise by the brake or by an override's end; zero when there is none.
+// otherwise by the brake, a return or an override's end; zero when there is
+// none.
 func judge(in Input) (*World, time.Time) {
 	w := &World{
 		Topology:  in.Topology,
@@ -39,18 +40,28 @@ func judge(in Input) (*World, time.Time) {
 	}
 	w.Cluster, w.Revision = appliedRevision(in)
 	w.Serials = knownSerials(in)
-	past := remember(in.Previous)
+	past := remember(in.Previous, in.Topology)
 	next := placeOverrides(w, in)
 	if w.StoreLost {
 		carryVerdicts(w, past)
 		demote(w, in.Own)
+		next = earliest(next, comeBack(w, nil))
 	} else {
-		judgeEndpoints(w, in, past)
-		judgeRegions(w, past)
-		next = earliest(next, brake(w))
+		next = earliest(next, judgeVotes(w, in, past))
 	}
+	lack(w)
 	w.Epoch = epochOf(w)
 	return w, next
+}
+
+// judgeVotes applies rules 1 to 7 with what the store holds.
+func judgeVotes(w *World, in Input, past memory) time.Time {
+	el := electorateOf(in.Topology, countedBallots(in))
+	ps := abstainBlind(in.Topology, el, poll(in.Topology, el))
+	j := newJury(in.Topology, el, in.Now)
+	judgeEndpoints(w, j, ps, past)
+	judgeRegions(w, j, ps, past)
+	return comeBack(w, chronicleOf(in.Topology, el, in.Now))
 }
 
 func appliedRevision(in Input) (cluster uint64, revision int64) {
@@ -74,14 +85,13 @@ func knownSerials(in Input) []ZoneSerial {
 }
 
 // judgeEndpoints applies rules 1 to 3 to every endpoint.
-func judgeEndpoints(w *World, in Input, past memory) {
-	polls := poll(in.Topology, countedBallots(in))
-	abstainBlind(in.Topology, polls)
-	for s, svc := range in.Topology.Services {
-		for e, ep := range svc.Endpoints {
-			v := judgeEndpoint(len(in.Topology.Regions), polls[s][e], past.endpoints[ep.ID], in.Now)
-			v.Drained = w.Endpoints[s][e].Drained
-			w.Endpoints[s][e] = v
+func judgeEndpoints(w *World, j *jury, ps *polls, past memory) {
+	for s := range w.Endpoints {
+		for e := range w.Endpoints[s] {
+			v := &w.Endpoints[s][e]
+			drained, pinned := v.Drained, v.Pinned
+			*v = j.judge(ps.endpoints[s][e], past.endpoint(s, e))
+			v.Drained, v.Pinned = drained, pinned
 		}
 	}
 }

@@ -6,53 +6,84 @@ import (
 	"github.com/steerdns/steerdns/healthcheck"
 )
 
-// memory is a world's verdicts by name, since indices change with the
-// topology.
+// memory is the verdicts of the world before. Those of the same topology are
+// found by index; of another one by name, since indices change with it.
 type memory struct {
-	regions   map[string]Verdict
-	endpoints map[string]Verdict
-	brake     BrakeState
+	world     *World // nil: none
+	topology  *Topology
+	regions   map[string]*Verdict // nil when the topology is the same
+	endpoints map[string]*Verdict
 }
 
-func remember(w *World) memory {
-	m := memory{regions: map[string]Verdict{}, endpoints: map[string]Verdict{}}
-	if w == nil {
+// remember makes the memory of w for judging t.
+func remember(w *World, t *Topology) memory {
+	m := memory{world: w, topology: t}
+	if w == nil || w.Topology == t {
 		return m
 	}
-	m.brake = w.Brake
-	for i, r := range w.Topology.Regions {
-		m.regions[r.Name] = w.Regions[i]
+	m.regions, m.endpoints = map[string]*Verdict{}, map[string]*Verdict{}
+	for i := range w.Topology.Regions {
+		m.regions[w.Topology.Regions[i].Name] = &w.Regions[i]
 	}
-	for s, svc := range w.Topology.Services {
-		for e, ep := range svc.Endpoints {
-			m.endpoints[ep.ID] = w.Endpoints[s][e]
+	for s := range w.Topology.Services {
+		for e := range w.Topology.Services[s].Endpoints {
+			m.endpoints[w.Topology.Services[s].Endpoints[e].ID] = &w.Endpoints[s][e]
 		}
 	}
 	return m
 }
 
+// region is the last verdict on a region of the topology that is judged; nil
+// when there was none. It must not be changed; nor that of endpoint.
+func (m memory) region(i int) *Verdict {
+	switch {
+	case m.world == nil:
+		return nil
+	case m.regions == nil:
+		return &m.world.Regions[i]
+	}
+	return m.regions[m.topology.Regions[i].Name]
+}
+
+func (m memory) endpoint(s, e int) *Verdict {
+	switch {
+	case m.world == nil:
+		return nil
+	case m.endpoints == nil:
+		return &m.world.Endpoints[s][e]
+	}
+	return m.endpoints[m.topology.Services[s].Endpoints[e].ID]
+}
+
+func (m memory) brake() BrakeState {
+	if m.world == nil {
+		return BrakeState{}
+	}
+	return m.world.Brake
+}
+
 // carryVerdicts lets the last verdicts stand as they were, but for what
 // overrides say now.
 func carryVerdicts(w *World, past memory) {
-	for i, r := range w.Topology.Regions {
-		carry(&w.Regions[i], past.regions, r.Name, w.Judged)
+	for i := range w.Regions {
+		carry(&w.Regions[i], past.region(i), w.Judged)
 	}
-	for s, svc := range w.Topology.Services {
-		for e, ep := range svc.Endpoints {
-			carry(&w.Endpoints[s][e], past.endpoints, ep.ID, w.Judged)
+	for s := range w.Endpoints {
+		for e := range w.Endpoints[s] {
+			carry(&w.Endpoints[s][e], past.endpoint(s, e), w.Judged)
 		}
 	}
-	w.Brake = past.brake
+	w.Brake = past.brake()
 }
 
-func carry(v *Verdict, past map[string]Verdict, name string, now time.Time) {
-	drained := v.Drained
-	last, known := past[name]
-	if !known {
-		last = Verdict{Since: now, Reason: "unknown: no verdict yet, and the store is out of reach"}
+func carry(v, last *Verdict, now time.Time) {
+	drained, pinned := v.Drained, v.Pinned
+	if last != nil {
+		*v = *last
+	} else {
+		*v = Verdict{Since: now, Reason: "unknown: no verdict yet, and the store is out of reach"}
 	}
-	*v = last
-	v.Drained = drained
+	v.Drained, v.Pinned = drained, pinned
 }
 
 // demote ranks last what this instance's own probes call down while the
@@ -62,12 +93,19 @@ func demote(w *World, own *Ballot) {
 	if own == nil {
 		return
 	}
-	for s, svc := range w.Topology.Services {
-		for e, ep := range svc.Endpoints {
-			v := &w.Endpoints[s][e]
-			if vote := own.Votes[ep.ID].State; vote != healthcheck.Unknown {
-				v.Demoted = v.State != healthcheck.Down && vote == healthcheck.Down
-			}
+	move := func(v *Verdict, id string) {
+		if vote := own.Votes[id].State; vote != healthcheck.Unknown {
+			v.Demoted = v.State != healthcheck.Down && vote == healthcheck.Down
+		}
+	}
+	for s := range w.Topology.Services {
+		for e := range w.Topology.Services[s].Endpoints {
+			move(&w.Endpoints[s][e], w.Topology.Services[s].Endpoints[e].ID)
+		}
+	}
+	for i := range w.Topology.Regions {
+		if w.Topology.Regions[i].Entrance.IsValid() {
+			move(&w.Regions[i], EntranceID(w.Topology.Regions[i].Name))
 		}
 	}
 }
@@ -99,17 +137,37 @@ func (r *Restored) world(t *Topology) *World {
 	for s, svc := range t.Services {
 		w.Endpoints[s] = make([]Verdict, len(svc.Endpoints))
 	}
-	carryVerdicts(w, memory{regions: r.Regions, endpoints: r.Endpoints, brake: r.Brake})
+	carryVerdicts(w, r.memory(t))
+	w.Brake = r.Brake
 	return w
+}
+
+func (r *Restored) memory(t *Topology) memory {
+	m := memory{world: &World{}, topology: t, regions: map[string]*Verdict{}, endpoints: map[string]*Verdict{}}
+	for name, v := range r.Regions {
+		m.regions[name] = &v
+	}
+	for name, v := range r.Endpoints {
+		m.endpoints[name] = &v
+	}
+	return m
 }
 
 // Remember is the way back: what a restart should know of w.
 func Remember(w *World) Restored {
-	m := remember(w)
-	return Restored{
-		SavedAt: w.Judged, Cluster: w.Cluster, Revision: w.Revision,
-		Overrides: w.Overrides, Regions: m.regions, Endpoints: m.endpoints, Brake: m.brake, Serials: w.Serials,
+	r := Restored{
+		SavedAt: w.Judged, Cluster: w.Cluster, Revision: w.Revision, Overrides: w.Overrides,
+		Regions: map[string]Verdict{}, Endpoints: map[string]Verdict{}, Brake: w.Brake, Serials: w.Serials,
 	}
+	for i := range w.Topology.Regions {
+		r.Regions[w.Topology.Regions[i].Name] = w.Regions[i]
+	}
+	for s := range w.Topology.Services {
+		for e := range w.Topology.Services[s].Endpoints {
+			r.Endpoints[w.Topology.Services[s].Endpoints[e].ID] = w.Endpoints[s][e]
+		}
+	}
+	return r
 }
 
 // Recall makes the World that r remembers, as far as t still knows its parts:

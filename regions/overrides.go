@@ -1,38 +1,90 @@
 package regions
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 )
 
 // placeOverrides sizes the world's verdicts and marks what the overrides in
-// force drain (rule 8). Overrides end by this instance's own clock, with or
-// without the store. It returns the next moment at which one ends.
+// force drain or pin (rule 8). Overrides end by this instance's own clock,
+// with or without the store. It returns the next moment at which one ends.
 func placeOverrides(w *World, in Input) time.Time {
 	t := w.Topology
 	w.Overrides = inForce(knownOverrides(in), in.Now)
-	var next time.Time
-	byName := make(map[[2]string]*Override, len(w.Overrides))
-	for i := range w.Overrides {
-		o := &w.Overrides[i]
-		byName[overrideKey(o.Kind, o.Name)] = o
-		next = earliest(next, o.Expires)
-	}
+	book := bookOf(w.Overrides)
 	w.Regions = make([]Verdict, len(t.Regions))
-	for i, r := range t.Regions {
-		w.Regions[i].Drained = byName[overrideKey(OverrideRegion, r.Name)]
+	for i := range t.Regions {
+		v := &w.Regions[i]
+		v.Drained, v.Pinned = book.on(OverrideRegion, t.Regions[i].Name)
 	}
 	w.Services = make([]*Override, len(t.Services))
 	w.Endpoints = make([][]Verdict, len(t.Services))
-	for s, svc := range t.Services {
-		w.Services[s] = byName[overrideKey(OverrideService, svc.Name)]
-		w.Endpoints[s] = make([]Verdict, len(svc.Endpoints))
-		for e, ep := range svc.Endpoints {
-			w.Endpoints[s][e].Drained = byName[overrideKey(OverrideEndpoint, ep.ID)]
+	total := 0
+	for s := range t.Services {
+		total += len(t.Services[s].Endpoints)
+	}
+	verdicts := newSlab[Verdict](total)
+	for s := range t.Services {
+		svc := &t.Services[s]
+		var pinned *Override
+		w.Services[s], pinned = book.on(OverrideService, svc.Name)
+		w.Endpoints[s] = verdicts.take(len(svc.Endpoints))
+		for e := range svc.Endpoints {
+			v := &w.Endpoints[s][e]
+			v.Drained, v.Pinned = book.on(OverrideEndpoint, svc.Endpoints[e].ID)
+			v.Pinned = cmp.Or(v.Pinned, pinned, w.Regions[svc.Endpoints[e].Region].Pinned)
 		}
 	}
-	return next
+	return book.ends
+}
+
+// book is the overrides in force by what they are about.
+type book struct {
+	byName map[[2]string]*Override
+	ends   time.Time // of the first to end
+}
+
+func bookOf(all []Override) book {
+	b := book{byName: make(map[[2]string]*Override, len(all))}
+	for i := range all {
+		o := &all[i]
+		b.byName[overrideKey(o.Kind, o.Name)] = o
+		b.ends = earliest(b.ends, o.Expires)
+	}
+	return b
+}
+
+// on is the override on something, as the drain or as the pin that it is.
+func (b book) on(kind OverrideKind, name string) (drained, pinned *Override) {
+	if len(b.byName) == 0 {
+		return nil, nil
+	}
+	o := b.byName[overrideKey(kind, name)]
+	switch {
+	case o == nil:
+		return nil, nil
+	case o.Action == ActionPin:
+		return nil, o
+	case o.Action == ActionDrain:
+		return o, nil
+	}
+	return nil, nil // a newer program's word: not ours to guess
+}
+
+// failbacks is when an operator let each region back, by name.
+func failbacks(w *World) map[string]time.Time {
+	var given map[string]time.Time
+	for i := range w.Overrides {
+		if o := &w.Overrides[i]; o.Kind == OverrideFailback {
+			if given == nil {
+				given = map[string]time.Time{}
+			}
+			given[o.Name] = o.Created
+		}
+	}
+	return given
 }
 
 func knownOverrides(in Input) []Override {

@@ -13,8 +13,11 @@ type Ballot struct {
 	Boot     string                      `json:"boot"`            // names this run of the instance; a new run may start Seq again
 	Seq      uint64                      `json:"seq"`             // grows with every write of one run; a ballot whose (Boot, Seq) stands still grows stale
 	Beat     time.Duration               `json:"beat"`            // the longest the instance lets pass between two writes
-	Votes    map[string]healthcheck.Vote `json:"votes"`           // by endpoint ID
+	Votes    map[string]healthcheck.Vote `json:"votes"`           // by endpoint ID, or EntranceID
 	Blind    bool                        `json:"blind,omitempty"` // the instance suspects itself: most of what it saw up went down at once
+	// Marks is what the instance remembers of what was out, by the same names
+	// as Votes (regions by EntranceID). Nil: it has no memory yet, and abstains.
+	Marks map[string]Mark `json:"marks"`
 }
 
 // Instance is what an instance says of itself.
@@ -27,28 +30,6 @@ type Instance struct {
 	Epoch   string    `json:"epoch"`
 	Geo     string    `json:"geo"` // digest of its geo data
 	Started time.Time `json:"started"`
-}
-
-// OverrideKind is what an override is about.
-type OverrideKind string
-
-// The kinds of override.
-const (
-	OverrideRegion   OverrideKind = "region"
-	OverrideService  OverrideKind = "service"
-	OverrideEndpoint OverrideKind = "endpoint"
-)
-
-// Override is an operator's word: this region, service or endpoint is
-// drained until Expires. It ends by itself on every instance's own clock.
-type Override struct {
-	Kind    OverrideKind `json:"kind"`
-	Name    string       `json:"name"` // region name, service name without final dot, or endpoint ID
-	Owner   string       `json:"owner"`
-	Reason  string       `json:"reason"`
-	Created time.Time    `json:"created"`
-	Expires time.Time    `json:"expires"`
-	Forced  bool         `json:"forced,omitempty"` // the precondition was waived
 }
 
 // FleetFile is the applied fleet file as the store holds it.

@@ -28,6 +28,9 @@ type StateOptions struct {
 	// the revision. It is called from Run, must not block for long, and must
 	// not change the world. Nil: nobody is told.
 	Publish func(*World)
+	// OnMarks is called from Run when Marks changed: they belong into this
+	// instance's next ballot. It must not block.
+	OnMarks func()
 	// OnTransition gets every change of a verdict, from Run, before Publish.
 	OnTransition func(Transition)
 }
@@ -65,6 +68,11 @@ func setDefault(d *time.Duration, to time.Duration) {
 // Current is the latest world, never nil: before the first judgement it has
 // an empty topology and is not Ready.
 func (s *State) Current() *World { return s.current.Load() }
+
+// Marks is what this instance remembers of what was out. Whoever writes its
+// ballot puts them in (Ballot.Marks), nil as well: nil says that it has no
+// memory yet. The caller owns the map.
+func (s *State) Marks() map[string]Mark { return MarksOf(s.current.Load()) }
 
 // Run judges until ctx ends, and returns nil then. It must run once only.
 func (s *State) Run(ctx context.Context) error {

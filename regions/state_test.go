@@ -55,7 +55,9 @@ func (b *bench) picture(revision int64, lines ...string) *regions.Picture {
 	for i := range in.Ballots {
 		in.Ballots[i].Seq = b.seq
 		for id, v := range in.Ballots[i].Votes {
-			v.Since = time.Now()
+			if v.State == healthcheck.Down {
+				v.Since = time.Now()
+			}
 			in.Ballots[i].Votes[id] = v
 		}
 	}

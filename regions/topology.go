@@ -18,6 +18,7 @@ type Topology struct {
 	Regions  []Region  // in the fleet file's order; a region's index names it everywhere
 	Services []Service // in the fleet file's order
 	Brake    Brake
+	Damping  Damping
 }
 
 // Region is a place where the user runs things.
@@ -29,6 +30,44 @@ type Region struct {
 	Capacity  float64 // > 0; relative share among equally near regions
 	BiasKm    float64 // subtracted from every client's distance (positive attracts)
 	MinUp     float64 // 0..1: the region is down when a smaller share of its endpoints is up
+
+	Entrance  netip.Addr        // what Check probes; invalid: the region has no check of its own
+	Check     healthcheck.Check // of the entrance
+	NoVantage bool              // no instance runs there: its votes neither count nor are waited for
+	Recovery  Recovery
+}
+
+// EntranceID is what votes on a region's own check go by. No endpoint's ID
+// has a single slash.
+func EntranceID(region string) string { return "region/" + region }
+
+// Failback says how a region that was out comes back (rule 7).
+type Failback uint8
+
+// The ways back.
+const (
+	FailbackAuto   Failback = iota // when the votes have it up, and Hold is over
+	FailbackAfter                  // when they have had it up for Recovery.After as well
+	FailbackManual                 // when an operator says so as well
+)
+
+// Recovery is how what was out comes back. The zero Recovery is at once.
+type Recovery struct {
+	Failback  Failback
+	After     time.Duration // FailbackAfter: how long it has to be up first
+	Hold      time.Duration // what went down stays out for at least this long; for endpoints of the region too
+	SlowStart time.Duration // over how long a region takes its clients back; 0: all at once
+}
+
+// Damping keeps out what goes down again and again, as RFC 2439 does with
+// routes: each time costs a penalty of 1 that halves every HalfLife; at
+// Suppress it stays out until the penalty has sunk to Reuse, and never longer
+// than Longest. The zero Damping is none.
+type Damping struct {
+	HalfLife time.Duration // > 0, or no damping
+	Suppress float64       // > Reuse
+	Reuse    float64       // > 0
+	Longest  time.Duration // > 0
 }
 
 // Brake caps automatic withdrawal of regions (rule 5).
@@ -60,6 +99,7 @@ type Service struct {
 	Endpoints []Endpoint // sorted by region, then as in the fleet file
 	HTTPS     *Binding   // of its HTTPS record; nil: it has none
 	SVCB      *Binding   // of its SVCB record; nil: it has none
+	Needs     []int      // indices of services: where one of these is down in a region, this one is too; no circles
 }
 
 // Binding is what a service's HTTPS or SVCB record says beside its addresses

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/steerdns/steerdns/healthcheck"
 )
 
 // Transition is one change of what the fleet says of a region, service or
@@ -17,16 +19,26 @@ type Transition struct {
 	At     time.Time    `json:"at"`
 }
 
-// Label is the verdict in one word: drained, held, demoted, down, up or
-// unknown, the first that holds.
+// Label is the verdict in one word: drained, pinned, held, demoted, down,
+// lacking, waiting, ramping, up or unknown, the first that holds.
 func (v *Verdict) Label() string {
 	switch {
 	case v.Drained != nil:
 		return "drained"
+	case v.Pinned != nil:
+		return "pinned"
 	case v.Held:
 		return "held"
 	case v.Demoted:
 		return "demoted"
+	case v.State == healthcheck.Down:
+		return "down"
+	case v.Lacks != "":
+		return "lacking"
+	case v.Waiting:
+		return "waiting"
+	case v.Ramp > 0:
+		return "ramping"
 	}
 	return v.State.String()
 }
@@ -34,22 +46,26 @@ func (v *Verdict) Label() string {
 // transitions is what changed from a to b, regions first. What a does not
 // know (a may be nil) was unknown.
 func transitions(a, b *World) []Transition {
-	past := remember(a)
+	past := remember(a, b.Topology)
 	var ts []Transition
-	note := func(kind OverrideKind, name string, last, v Verdict) {
-		if from, to := last.Label(), v.Label(); from != to {
-			ts = append(ts, Transition{Kind: kind, Name: name, From: from, To: to, Reason: why(&v), At: b.Judged})
+	note := func(kind OverrideKind, name func() string, last, v *Verdict) {
+		from := healthcheck.Unknown.String()
+		if last != nil {
+			from = last.Label()
+		}
+		if to := v.Label(); from != to {
+			ts = append(ts, Transition{Kind: kind, Name: name(), From: from, To: to, Reason: why(v), At: b.Judged})
 		}
 	}
-	for i, r := range b.Topology.Regions {
-		note(OverrideRegion, r.Name, past.regions[r.Name], b.Regions[i])
+	for i := range b.Regions {
+		note(OverrideRegion, func() string { return b.Topology.Regions[i].Name }, past.region(i), &b.Regions[i])
 	}
 	was := drainedServices(a)
-	for s, svc := range b.Topology.Services {
-		key := overrideKey(OverrideService, svc.Name)[1]
-		note(OverrideService, key, Verdict{Drained: was[key]}, Verdict{Drained: b.Services[s]})
-		for e, ep := range svc.Endpoints {
-			note(OverrideEndpoint, ep.ID, past.endpoints[ep.ID], b.Endpoints[s][e])
+	for s := range b.Endpoints {
+		key := overrideKey(OverrideService, b.Topology.Services[s].Name)[1]
+		note(OverrideService, func() string { return key }, &Verdict{Drained: was[key]}, &Verdict{Drained: b.Services[s]})
+		for e := range b.Endpoints[s] {
+			note(OverrideEndpoint, func() string { return b.Topology.Services[s].Endpoints[e].ID }, past.endpoint(s, e), &b.Endpoints[s][e])
 		}
 	}
 	return ts
@@ -71,19 +87,23 @@ func drainedServices(w *World) map[string]*Override {
 func why(v *Verdict) string {
 	switch {
 	case v.Drained != nil:
-		return "drained by " + v.Drained.Owner + ": " + v.Drained.Reason
+		return v.Drained.Word()
+	case v.Pinned != nil:
+		return v.Pinned.Word() + "; by votes " + v.Reason
 	case v.Demoted:
 		return "demoted: the votes there are say down, but too few vote to remove it, or the store is out of reach"
+	case v.Lacks != "" && v.State != healthcheck.Down:
+		return "needs " + v.Lacks + ", which is down in its region"
 	case v.Reason == "":
 		return "no override any more"
 	}
-	return v.Reason
+	return v.Why()
 }
 
 func (t Transition) log(log *slog.Logger) {
 	level := slog.LevelInfo
 	switch {
-	case t.To == "down" || t.To == "held" || t.To == "demoted":
+	case t.To == "down" || t.To == "held" || t.To == "demoted" || t.To == "lacking":
 		level = slog.LevelWarn
 	case t.From == "unknown" && t.To == "up":
 		level = slog.LevelDebug

@@ -1,7 +1,6 @@
 package regions
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -9,58 +8,156 @@ import (
 	"github.com/steerdns/steerdns/healthcheck"
 )
 
-// vantage is what one region, as a place to probe from, says of one endpoint.
+// vantage is what one region, as a place to probe from, says of one target.
 type vantage struct {
 	vote    VantageVote
 	region  int
 	suspect bool
-	since   time.Time // of a down vote: when the majority of its instances was complete
 }
 
-func (v vantage) counts() bool { return v.vote.State != healthcheck.Unknown }
+func (v *vantage) counts() bool { return v.vote.State != healthcheck.Unknown }
 
-// polls holds, by service and endpoint, the vantages that sent a ballot, in
-// the order of regions.
-type polls [][][]vantage
+// polls holds the vantages that sent a ballot, in the order of regions, for
+// each target: by service and endpoint, and the entrances by region.
+type polls struct {
+	endpoints [][][]vantage
+	entrances [][]vantage // empty for a region without a check of its own
+}
+
+// each calls f with the vantages of every target and the target's ID.
+func (ps *polls) each(t *Topology, f func(id string, vs []vantage)) {
+	for s := range t.Services {
+		for e := range t.Services[s].Endpoints {
+			f(t.Services[s].Endpoints[e].ID, ps.endpoints[s][e])
+		}
+	}
+	for i := range t.Regions {
+		if t.Regions[i].Entrance.IsValid() {
+			f(EntranceID(t.Regions[i].Name), ps.entrances[i])
+		}
+	}
+}
+
+// voter is a ballot that is counted.
+type voter struct {
+	*Ballot
+	region int
+	blind  string // why it abstains as a whole; "": it does not
+}
 
 // countedBallots is the fresh ballots by instance name, one each, with the
 // instance's own votes in place of what the store has of it.
-func countedBallots(in Input) []Ballot {
-	var counted []Ballot
+func countedBallots(in Input) []*Ballot {
+	counted := make([]*Ballot, 0, len(in.Ballots)+1)
 	if in.Own != nil {
-		counted = append(counted, *in.Own)
+		counted = append(counted, in.Own)
 	}
-	counted = append(counted, in.Ballots...)
-	slices.SortStableFunc(counted, func(a, b Ballot) int { return strings.Compare(a.Instance, b.Instance) })
-	return slices.CompactFunc(counted, func(a, b Ballot) bool { return a.Instance == b.Instance })
+	for i := range in.Ballots {
+		counted = append(counted, &in.Ballots[i])
+	}
+	slices.SortStableFunc(counted, func(a, b *Ballot) int { return strings.Compare(a.Instance, b.Instance) })
+	return slices.CompactFunc(counted, func(a, b *Ballot) bool { return a.Instance == b.Instance })
 }
 
-// poll counts the ballots. Ballots from regions that are not configured do
-// not count.
-func poll(t *Topology, ballots []Ballot) polls {
-	byRegion := make([][]Ballot, len(t.Regions))
+// electorate is the voters by region. Ballots from regions that are not
+// configured, or not as vantages, do not count.
+type electorate [][]voter
+
+func electorateOf(t *Topology, ballots []*Ballot) electorate {
+	el := make(electorate, len(t.Regions))
 	for i := range t.Regions {
 		for _, b := range ballots {
-			if b.Region == t.Regions[i].Name {
-				byRegion[i] = append(byRegion[i], b)
+			if b.Region == t.Regions[i].Name && !t.Regions[i].NoVantage {
+				el[i] = append(el[i], voter{Ballot: b, region: i})
 			}
 		}
 	}
-	ps := make(polls, len(t.Services))
-	for s, svc := range t.Services {
-		ps[s] = make([][]vantage, len(svc.Endpoints))
-		for e, ep := range svc.Endpoints {
-			ps[s][e] = pollEndpoint(t, byRegion, ep.ID)
+	el.setAsideBlind()
+	return el
+}
+
+// setAsideBlind lets the instances abstain that doubt themselves, unless most
+// do: then it is the world that is dark.
+func (el electorate) setAsideBlind() {
+	all, blind := 0, 0
+	for _, voters := range el {
+		for i := range voters {
+			all++
+			if voters[i].Blind {
+				blind++
+			}
+		}
+	}
+	if 2*blind > all {
+		return
+	}
+	for _, voters := range el {
+		for i := range voters {
+			if voters[i].Blind {
+				voters[i].blind = "abstains as blind: says itself that most of what it saw went dark at once"
+			}
+		}
+	}
+}
+
+// vantages counts the regions that have a voter.
+func (el electorate) vantages() int {
+	n := 0
+	for _, voters := range el {
+		if len(voters) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// configuredVantages counts the regions whose votes are waited for.
+func configuredVantages(t *Topology) int {
+	n := 0
+	for i := range t.Regions {
+		if !t.Regions[i].NoVantage {
+			n++
+		}
+	}
+	return n
+}
+
+// poll counts the ballots for every target.
+func poll(t *Topology, el electorate) *polls {
+	ps := &polls{endpoints: make([][][]vantage, len(t.Services)), entrances: make([][]vantage, len(t.Regions))}
+	slab := newSlab[vantage](targets(t) * el.vantages())
+	for s := range t.Services {
+		ps.endpoints[s] = make([][]vantage, len(t.Services[s].Endpoints))
+		for e := range t.Services[s].Endpoints {
+			ps.endpoints[s][e] = pollTarget(t, el, t.Services[s].Endpoints[e].ID, slab)
+		}
+	}
+	for i := range t.Regions {
+		if t.Regions[i].Entrance.IsValid() {
+			ps.entrances[i] = pollTarget(t, el, EntranceID(t.Regions[i].Name), slab)
 		}
 	}
 	return ps
 }
 
-func pollEndpoint(t *Topology, byRegion [][]Ballot, id string) []vantage {
-	vs := make([]vantage, 0, len(byRegion))
-	for i, ballots := range byRegion {
-		if len(ballots) > 0 {
-			vs = append(vs, combine(i, t.Regions[i].Name, ballots, id))
+func targets(t *Topology) int {
+	n := 0
+	for s := range t.Services {
+		n += len(t.Services[s].Endpoints)
+	}
+	for i := range t.Regions {
+		if t.Regions[i].Entrance.IsValid() {
+			n++
+		}
+	}
+	return n
+}
+
+func pollTarget(t *Topology, el electorate, id string, slab *slab[vantage]) []vantage {
+	vs := slab.take(el.vantages())[:0]
+	for i, voters := range el {
+		if len(voters) > 0 {
+			vs = append(vs, combine(t.Regions[i].Name, voters, id))
 		}
 	}
 	return vs
@@ -69,22 +166,26 @@ func pollEndpoint(t *Topology, byRegion [][]Ballot, id string) []vantage {
 // combine makes the one vote of a vantage: down only when more than half of
 // its instances that vote up or down say down, otherwise up when any says up,
 // otherwise it abstains. A tie is up and suspect.
-func combine(region int, name string, ballots []Ballot, id string) vantage {
-	v := vantage{region: region, vote: VantageVote{Region: name}}
+func combine(name string, voters []voter, id string) vantage {
+	v := vantage{region: voters[0].region, vote: VantageVote{Region: name}}
 	var downs []time.Time
-	upReason, downReason := "", ""
-	for _, b := range ballots {
-		vote := b.Votes[id]
+	var up, down healthcheck.Vote // the first of each
+	blind := ""
+	for i := range voters {
+		vote := voters[i].vote(id)
 		switch vote.State {
 		case healthcheck.Up:
 			if v.vote.Up++; v.vote.Up == 1 {
-				upReason = vote.Reason
+				up = vote
 			}
 		case healthcheck.Down:
 			if downs = append(downs, vote.Since); len(downs) == 1 {
-				downReason = vote.Reason
+				down = vote
 			}
 		default:
+			if blind == "" {
+				blind = voters[i].blind
+			}
 			continue
 		}
 		v.suspect = v.suspect || vote.Suspect
@@ -93,13 +194,22 @@ func combine(region int, name string, ballots []Ballot, id string) vantage {
 	voting := v.vote.Up + v.vote.Down
 	switch {
 	case 2*v.vote.Down > voting:
-		v.vote.State, v.vote.Reason = healthcheck.Down, downReason
-		v.since = majorityComplete(downs, voting)
+		v.vote.State, v.vote.Reason, v.vote.Since = healthcheck.Down, down.Reason, majorityComplete(downs, voting)
 	case v.vote.Up > 0:
-		v.vote.State, v.vote.Reason = healthcheck.Up, upReason
+		v.vote.State, v.vote.Reason, v.vote.Since = healthcheck.Up, up.Reason, up.Since
 		v.suspect = v.suspect || 2*v.vote.Down == voting
+	default:
+		v.vote.Reason = blind
 	}
 	return v
+}
+
+// vote is what a voter says of a target: nothing while it is blind.
+func (v *voter) vote(id string) healthcheck.Vote {
+	if v.blind != "" {
+		return healthcheck.Vote{}
+	}
+	return v.Votes[id]
 }
 
 // majorityComplete is the moment at which more than half of voting had said
@@ -109,57 +219,17 @@ func majorityComplete(downs []time.Time, voting int) time.Time {
 	return downs[voting/2]
 }
 
-// minBlindTargets is the fewest targets from which a vantage can be found
-// blind, and minBlindWitnesses the fewest other vantages that contradict it.
-const (
-	minBlindTargets   = 3
-	minBlindWitnesses = 2
-)
+// slab hands out parts of one allocation.
+type slab[T any] struct{ rest []T }
 
-// abstainBlind takes the votes from vantages that see more than half of their
-// targets down which most others see up (rule 3): it is they who cannot see.
-// All vantages are examined before any abstains.
-func abstainBlind(t *Topology, ps polls) {
-	targets, contradicted := make([]int, len(t.Regions)), make([]int, len(t.Regions))
-	ps.each(func(vs []vantage) {
-		for _, v := range vs {
-			if v.counts() {
-				targets[v.region]++
-			}
-			if v.vote.State == healthcheck.Down && othersSeeUp(vs, v.region) {
-				contradicted[v.region]++
-			}
-		}
-	})
-	ps.each(func(vs []vantage) {
-		for i := range vs {
-			n, m := contradicted[vs[i].region], targets[vs[i].region]
-			if vs[i].counts() && m >= minBlindTargets && 2*n > m {
-				vs[i].vote.State, vs[i].suspect = healthcheck.Unknown, false
-				vs[i].vote.Reason = fmt.Sprintf("abstains as blind: sees %d of %d targets down that other vantages see up", n, m)
-			}
-		}
-	})
-}
+func newSlab[T any](n int) *slab[T] { return &slab[T]{rest: make([]T, n)} }
 
-func (ps polls) each(f func([]vantage)) {
-	for _, service := range ps {
-		for _, vs := range service {
-			f(vs)
-		}
+// take returns the next n, with no room to grow into what follows.
+func (s *slab[T]) take(n int) []T {
+	if n > len(s.rest) {
+		return make([]T, n)
 	}
-}
-
-func othersSeeUp(vs []vantage, but int) bool {
-	up, voting := 0, 0
-	for _, v := range vs {
-		if v.region == but || !v.counts() {
-			continue
-		}
-		voting++
-		if v.vote.State == healthcheck.Up {
-			up++
-		}
-	}
-	return voting >= minBlindWitnesses && 2*up > voting
+	out := s.rest[:n:n]
+	s.rest = s.rest[n:]
+	return out
 }

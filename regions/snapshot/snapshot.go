@@ -79,8 +79,7 @@ func (s *Snapshot) validate() error {
 		}
 	}
 	for _, o := range s.Overrides {
-		known := o.Kind == regions.OverrideRegion || o.Kind == regions.OverrideService || o.Kind == regions.OverrideEndpoint
-		refuse(!known, "an override is about a %.100q", string(o.Kind))
+		refuse(!o.Kind.Valid(), "an override is about a %.100q", string(o.Kind))
 		refuse(o.Name == "" || len(o.Name) > maxName, "an override's name has %d bytes, want 1 to %d", len(o.Name), maxName)
 		refuse(o.Expires.IsZero(), "the override of %.100q has no end", o.Name)
 	}

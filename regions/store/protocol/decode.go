@@ -99,6 +99,7 @@ type ballot struct {
 	Beat     time.Duration              `json:"beat"`
 	Votes    map[string]json.RawMessage `json:"votes"`
 	Blind    bool                       `json:"blind"`
+	Marks    map[string]json.RawMessage `json:"marks"`
 }
 
 func (b *ballot) check(instance string) error {
@@ -113,11 +114,13 @@ func (b *ballot) check(instance string) error {
 		return fmt.Errorf("beat of %v: want more than 0 and at most %v", b.Beat, MaxBeat)
 	case len(b.Votes) > MaxVotes:
 		return fmt.Errorf("%d votes: want at most %d", len(b.Votes), MaxVotes)
+	case len(b.Marks) > MaxVotes:
+		return fmt.Errorf("%d marks: want at most %d", len(b.Marks), MaxVotes)
 	}
 	return nil
 }
 
-// decodeBallot refuses bad votes one by one: the others count.
+// decodeBallot refuses bad votes and marks one by one: the others count.
 func (k Keys) decodeBallot(n name, value []byte) (parsed, error) {
 	var raw ballot
 	if err := unpack(value, maxBallot, &raw); err != nil {
@@ -134,12 +137,54 @@ func (k Keys) decodeBallot(n name, value []byte) (parsed, error) {
 	for _, id := range slices.Sorted(maps.Keys(raw.Votes)) {
 		v, err := decodeVote(id, raw.Votes[id])
 		if err != nil {
-			p.refuse(k.Relative(k.Votes(n.of)), id, err)
+			p.refuse(k.Relative(k.Votes(n.of)), "vote on "+id, err)
 			continue
 		}
 		b.Votes[id] = v
 	}
+	if raw.Marks != nil { // none at all is another thing than an empty set: no memory yet
+		b.Marks = make(map[string]regions.Mark, len(raw.Marks))
+	}
+	for _, id := range slices.Sorted(maps.Keys(raw.Marks)) {
+		m, err := decodeMark(id, raw.Marks[id])
+		if err != nil {
+			p.refuse(k.Relative(k.Votes(n.of)), "mark on "+id, err)
+			continue
+		}
+		b.Marks[id] = m
+	}
 	return p, nil
+}
+
+func decodeMark(id string, raw json.RawMessage) (regions.Mark, error) {
+	var m regions.Mark
+	if !printable(id, MaxName) {
+		return m, errors.New("name: want printable text")
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return m, err
+	}
+	return m, checkMark(m)
+}
+
+// maxPenalty is far above what damping can bring about.
+const maxPenalty = 1e6
+
+func checkMark(m regions.Mark) error {
+	for _, at := range []time.Time{m.Out, m.Fell} {
+		if !sane(at) {
+			return fmt.Errorf("out at %v, fell at %v", m.Out, m.Fell)
+		}
+	}
+	for _, at := range []time.Time{m.Well, m.Back} {
+		if !sane(at) && !at.IsZero() {
+			return fmt.Errorf("well at %v, back at %v", m.Well, m.Back)
+		}
+	}
+	if !(m.Penalty >= 0 && m.Penalty <= maxPenalty) {
+		return fmt.Errorf("penalty %v: want 0 to %v", m.Penalty, maxPenalty)
+	}
+	return nil
 }
 
 func decodeVote(id string, raw json.RawMessage) (healthcheck.Vote, error) {
@@ -163,15 +208,15 @@ func checkVote(v healthcheck.Vote) error {
 	return nil
 }
 
-// refuse notes one vote of a ballot, the first few in their own words.
-func (p *parsed) refuse(key, endpoint string, err error) {
+// refuse notes one part of a ballot, the first few in their own words.
+func (p *parsed) refuse(key, part string, err error) {
 	switch n := len(p.rejected); {
 	case n < maxRefusals:
 		p.rejected = append(p.rejected, regions.Rejected{
-			Key: key, Reason: Words(fmt.Sprintf("vote on %s: %v", endpoint, err)),
+			Key: key, Reason: Words(fmt.Sprintf("%s: %v", part, err)),
 		})
 	case n == maxRefusals:
-		p.rejected = append(p.rejected, regions.Rejected{Key: key, Reason: "more bad votes, not listed"})
+		p.rejected = append(p.rejected, regions.Rejected{Key: key, Reason: "more of them, not listed"})
 	}
 }
 

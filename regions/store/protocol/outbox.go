@@ -34,12 +34,12 @@ func NewOutbox(instance, boot string, beat time.Duration) *Outbox {
 func (o *Outbox) Wake() <-chan struct{} { return o.wake }
 
 // PublishVotes makes b the votes of this instance: the latest wins. Instance,
-// Boot and Beat are stamped, Seq is at the time of writing; the votes are
-// copied. Votes beyond MaxVotes (in order of endpoint) are left out, and
-// reasons are cut to what others accept.
+// Boot and Beat are stamped, Seq is at the time of writing; the votes and
+// marks are copied. Those beyond MaxVotes (in order of name) are left out,
+// and reasons are cut to what others accept.
 func (o *Outbox) PublishVotes(b regions.Ballot) {
 	b.Instance, b.Boot, b.Beat = o.instance, o.boot, o.beat
-	b.Votes = fit(b.Votes)
+	b.Votes, b.Marks = fit(b.Votes), fitMarks(b.Marks)
 	o.putBallot(&b)
 }
 
@@ -91,7 +91,8 @@ func (o *Outbox) content() (*regions.Ballot, *regions.Instance, uint64) {
 }
 
 func sameBallot(a, b *regions.Ballot) bool {
-	return a.Region == b.Region && a.Blind == b.Blind && maps.EqualFunc(a.Votes, b.Votes, sameVote)
+	return a.Region == b.Region && a.Blind == b.Blind && maps.EqualFunc(a.Votes, b.Votes, sameVote) &&
+		(a.Marks == nil) == (b.Marks == nil) && maps.EqualFunc(a.Marks, b.Marks, func(x, y regions.Mark) bool { return x.Equal(&y) })
 }
 
 func sameVote(a, b healthcheck.Vote) bool {
@@ -112,6 +113,18 @@ func fit(votes map[string]healthcheck.Vote) map[string]healthcheck.Vote {
 		v.Reason = cleaned(v.Reason, healthcheck.MaxReason)
 		v.Since = v.Since.Round(0).UTC()
 		fitting[id] = v
+	}
+	return fitting
+}
+
+// fitMarks copies marks likewise; nil stays nil.
+func fitMarks(marks map[string]regions.Mark) map[string]regions.Mark {
+	if len(marks) <= MaxVotes {
+		return maps.Clone(marks)
+	}
+	fitting := make(map[string]regions.Mark, MaxVotes)
+	for _, name := range slices.Sorted(maps.Keys(marks))[:MaxVotes] {
+		fitting[name] = marks[name]
 	}
 	return fitting
 }

@@ -133,7 +133,7 @@ func (s *swap) stale(e Entry) error {
 	case other.Kind == s.override.Kind && other.Name == s.override.Name && !s.replace:
 		return &ConflictError{Existing: *other}
 	}
-	return fmt.Errorf("%w: %s drained %s %s (%s)", ErrStale, other.Owner, other.Kind, other.Name, other.Reason)
+	return fmt.Errorf("%w: %s %s was %s", ErrStale, other.Kind, other.Name, other.Word())
 }
 
 // DeleteOverride ends an override and returns it; false when there was none.

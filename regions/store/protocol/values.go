@@ -141,8 +141,14 @@ func checkInstance(i regions.Instance) error {
 // CheckOverride refuses an override that cannot be true.
 func CheckOverride(o regions.Override) error {
 	switch {
-	case o.Kind != regions.OverrideRegion && o.Kind != regions.OverrideService && o.Kind != regions.OverrideEndpoint:
-		return fmt.Errorf("kind %q: want region, service or endpoint", o.Kind)
+	case !o.Kind.Valid():
+		return fmt.Errorf("kind %q: want region, service, endpoint or failback", o.Kind)
+	case !o.Action.Valid():
+		return fmt.Errorf("action %q: want none (a drain) or %q", o.Action, regions.ActionPin)
+	case o.Kind == regions.OverrideFailback && o.Action != "":
+		return errors.New("a failback with an action: it has none")
+	case o.Keep < 0:
+		return fmt.Errorf("keep %d: want 0 or more", o.Keep)
 	case !printable(o.Name, MaxName):
 		return fmt.Errorf("name: want 1 to %d bytes of printable text", MaxName)
 	case !printable(o.Owner, MaxName):
