@@ -101,6 +101,7 @@ func (in *instance) wire() {
 	in.state = regions.NewState(regions.StateOptions{
 		Instance: in.conf.Name, Region: in.conf.Region, Log: in.log,
 		Publish: in.publisher.worlds.put, OnTransition: in.counters.add,
+		OnMarks: func() { in.voted.put(struct{}{}) },
 	})
 	in.geographer.out = in.publisher.bundles.put
 	in.geographer.failed = func(err error) { in.facts.set(func(f *facts) { f.geoError = text(err) }) }
@@ -202,15 +203,15 @@ func (in *instance) onStatus(s store.Status) {
 	in.state.SetStoreConnected(s.Connected)
 }
 
-// castVotes hands the runner's votes to the store and to the state whenever
-// they change.
+// castVotes hands the runner's votes, and what the state remembers, to the
+// store and to the state whenever they change.
 func (in *instance) castVotes(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-in.voted.ch:
-			b := regions.Ballot{Instance: in.conf.Name, Region: in.conf.Region, Votes: in.runner.Votes(), Blind: in.runner.Blind()}
+			b := regions.Ballot{Instance: in.conf.Name, Region: in.conf.Region, Votes: in.runner.Votes(), Blind: in.runner.Blind(), Marks: in.state.Marks()}
 			in.state.SetOwnVotes(b)
 			in.link.publishVotes(b)
 		}

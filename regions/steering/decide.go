@@ -17,7 +17,10 @@ const maxFailOpen = 8
 // in the policy, and even when healthy is not named: health and drains, and
 // fences, which nothing ever crosses. The others (tier, near, balance, take)
 // apply in the policy's order. Endpoints that the brake holds, or that are
-// demoted, rank behind all others whatever the stages say.
+// demoted, rank behind all others whatever the stages say. What is up again
+// but waits to come back, and what comes back to other clients first, is out
+// as long as anything in the client's pool stands well; when nothing does, it
+// serves.
 //
 // Families decide apart: when all IPv6 endpoints of a service are down and
 // IPv4 is well, IPv6 alone takes the all-down policy.
@@ -53,6 +56,7 @@ type standing uint8
 
 const (
 	well    standing = iota // up, or not known to be down
+	spare                   // up, but waiting to come back, or back for other clients only
 	doubted                 // demoted, or up in a region that the brake holds
 	held                    // down by votes, kept by the brake
 	out                     // down or drained: not in answers
@@ -82,11 +86,14 @@ type deliberation struct {
 	entries  []entry // all endpoints, in the topology's order
 	ofFamily int     // endpoints of the family
 	fenced   int     // of these, inside the client's fences
-	usable   int     // of these, well or doubted
+	thriving int     // of these, well
+	spares   int     // of these, spare
+	usable   int     // of these, well, spare or doubted
 	heldBack int     // of these, held
 	fence    bool    // a fence holds for the client
 	near     bool    // ranks count from here on
 	shaky    bool    // something asks for the short TTL
+	ramping  bool    // the variant has a say in which regions are back
 }
 
 func newDeliberation(w *regions.World, service int, fam Family, p *geo.Place, variant uint8) *deliberation {
@@ -99,6 +106,9 @@ func newDeliberation(w *regions.World, service int, fam Family, p *geo.Place, va
 		region := e.endpoint.Region
 		e.Candidate = Candidate{Endpoint: i, Region: region, Rank: ranks[region], DistanceKm: DistanceKm(&w.Topology.Regions[region], p)}
 		d.admit(e)
+	}
+	if d.thriving > 0 {
+		d.sendSparesAway()
 	}
 	return d
 }
@@ -117,7 +127,13 @@ func (d *deliberation) admit(e *entry) {
 	e.pool = true
 	d.assess(e)
 	switch e.standing {
-	case well, doubted:
+	case well:
+		d.thriving++
+		d.usable++
+	case spare:
+		d.spares++
+		d.usable++
+	case doubted:
 		d.usable++
 	case held:
 		d.heldBack++
@@ -132,18 +148,30 @@ func (d *deliberation) assess(e *entry) {
 		e.drain(CodeEndpointDrained, v.Drained)
 	case r.Drained != nil:
 		e.drain(CodeRegionDrained, r.Drained)
-	case r.State == healthcheck.Down && !r.Held:
-		e.standing = out
-		e.drop(regions.StageHealthy, reason(CodeRegionDown, "its region is down"))
+	case v.Pinned != nil: // up, whatever the votes say
+	case r.Out():
+		e.remove(CodeRegionDown, "its region is down")
 	case v.State == healthcheck.Down && !v.Held:
-		e.standing = out
-		e.drop(regions.StageHealthy, reason(CodeEndpointDown, "is down"))
+		e.remove(CodeEndpointDown, "is down")
+	case v.Lacks != "":
+		e.remove(CodeNeedsDown, "needs "+v.Lacks+", which is down in its region")
 	case v.State == healthcheck.Down:
 		e.standing = held
-	case v.Demoted || r.Held:
+	case r.Waiting || v.Waiting:
+		e.standing = spare
+	case d.comesBack(e, r):
+		e.standing = spare
+	case v.Demoted || r.Demoted || r.Held:
 		e.standing = doubted
 	}
-	d.shaky = d.shaky || e.drained || v.Suspect || v.Frozen || e.standing == doubted || e.standing == held
+	d.shaky = d.shaky || e.drained || e.standing != well && e.standing != out || r.Ramp > 0 ||
+		v.Suspect || v.Frozen || r.Suspect || v.Pinned != nil && (v.State == healthcheck.Down || r.State == healthcheck.Down)
+}
+
+// remove takes an endpoint out by the fleet's verdicts.
+func (e *entry) remove(code, why string) {
+	e.standing = out
+	e.drop(regions.StageHealthy, reason(code, "%s", why))
 }
 
 func (e *entry) drain(code string, o *regions.Override) {

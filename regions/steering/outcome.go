@@ -9,7 +9,7 @@ func (d *deliberation) answer() Decision {
 	kept := d.run(d.gather(func(e *entry) bool { return e.standing < out }), false)
 	ttl, why := d.svc.TTLMax, reason(CodeSteady, "nothing is in doubt")
 	if d.shaky {
-		ttl, why = d.svc.TTLMin, reason(CodeUnsettled, "a candidate is suspect, frozen, demoted, drained or held by the brake")
+		ttl, why = d.svc.TTLMin, reason(CodeUnsettled, "a candidate is suspect, frozen, demoted, drained, held by the brake, or not fully back")
 	}
 	return d.decision(Answer, kept, ttl, why)
 }
@@ -108,7 +108,7 @@ func (d *deliberation) gather(f func(*entry) bool) []*entry {
 // decision lists the kept, then the ranked that did not make it, then the
 // rest in the topology's order.
 func (d *deliberation) decision(o Outcome, ranked []*entry, ttl uint32, why Reason) Decision {
-	dec := Decision{Outcome: o, TTL: ttl, Reason: why, Candidates: make([]Candidate, 0, len(d.entries))}
+	dec := Decision{Outcome: o, TTL: ttl, Reason: why, Varied: d.ramping && len(ranked) > 0, Candidates: make([]Candidate, 0, len(d.entries))}
 	listed := make([]bool, len(d.entries))
 	list := func(e *entry) {
 		listed[e.Endpoint] = true

@@ -14,6 +14,7 @@ const (
 	CodeHeld         = "held-by-brake"
 	CodeDemoted      = "demoted"
 	CodeFailOpen     = "fail-open"
+	CodePinned       = "pinned"
 
 	// Why an endpoint is dropped.
 	CodeOtherFamily     = "other-family"
@@ -22,6 +23,9 @@ const (
 	CodeRegionDrained   = "region-drained"
 	CodeRegionDown      = "region-down"
 	CodeEndpointDown    = "endpoint-down"
+	CodeNeedsDown       = "needs-down"
+	CodeWaiting         = "waiting" // also why one is kept, where nothing else stands well
+	CodeRamping         = "ramping" // the same
 	CodeStandbyTier     = "standby-tier"
 	CodeBeyondTake      = "beyond-take"
 

@@ -3,6 +3,7 @@ package steering
 import (
 	"slices"
 
+	"github.com/steerdns/steerdns/healthcheck"
 	"github.com/steerdns/steerdns/regions"
 )
 
@@ -158,10 +159,17 @@ func (d *deliberation) explainKept(list []*entry, failOpen bool) {
 	for _, e := range list {
 		switch {
 		case failOpen, e.Kept: // said already
+		case e.verdict.Pinned != nil && (e.verdict.State == healthcheck.Down || d.w.Regions[e.Region].State == healthcheck.Down):
+			e.keep(regions.StageHealthy, reason(CodePinned, "is down by votes, but %s", e.verdict.Pinned.Word()))
 		case e.standing == held:
 			e.keep(regions.StageHealthy, reason(CodeHeld, "is down by votes, but the brake keeps it, ranked last"))
 		case e.standing == doubted && e.verdict.Demoted:
 			e.keep(regions.StageHealthy, reason(CodeDemoted, "the votes there are say down, but too few vote to remove it, or the store is lost: ranked last"))
+		case e.standing == spare:
+			why := d.spareReason(e)
+			e.keep(regions.StageHealthy, reason(why.Code, "%s; but nothing better is there for this client", why.Text))
+		case e.standing == doubted && d.w.Regions[e.Region].Demoted:
+			e.keep(regions.StageHealthy, reason(CodeDemoted, "its region's own check is down by the votes there are, but too few vote to remove it, or the store is lost: ranked last"))
 		case e.standing == doubted:
 			e.keep(regions.StageHealthy, reason(CodeHeld, "is up in a region that the brake holds: ranked last"))
 		case d.near && d.place.Located && e.Rank == best:
