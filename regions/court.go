@@ -167,7 +167,7 @@ func differs(a, b *World) bool {
 	return a.Epoch != b.Epoch || a.Topology != b.Topology || a.Cluster != b.Cluster ||
 		a.Ready != b.Ready || a.StoreLost != b.StoreLost ||
 		!slices.Equal(a.Brake.Out, b.Brake.Out) || !slices.Equal(a.Brake.Held, b.Brake.Held) || a.Brake.Allowed != b.Brake.Allowed ||
-		!slices.Equal(a.Overrides, b.Overrides) ||
+		!slices.Equal(a.Overrides, b.Overrides) || !slices.Equal(a.Serials, b.Serials) ||
 		!slices.EqualFunc(a.Regions, b.Regions, sameVerdict) ||
 		!slices.EqualFunc(a.Endpoints, b.Endpoints, func(x, y []Verdict) bool { return slices.EqualFunc(x, y, sameVerdict) })
 }
