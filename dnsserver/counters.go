@@ -103,13 +103,14 @@ const (
 	dropResponse                     // QR is set
 	dropOversize                     // longer than we read
 	dropConnLimit                    // too many connections
-	dropHandshake                    // what comes before the first query failed
+	dropHandshake                    // TLS was not agreed on
+	dropProxy                        // a PROXY header that is missing, bad or not to be believed
 	dropUnsendable                   // the system refused to send the reply
 	dropKeepAlive                    // the TCP keepalive option over QUIC
 	dropReasons
 )
 
-var dropReasonNames = [dropReasons]string{"short", "response", "oversize", "connection_limit", "handshake", "unsendable",
+var dropReasonNames = [dropReasons]string{"short", "response", "oversize", "connection_limit", "handshake", "proxy", "unsendable",
 	"keepalive"}
 
 // histogram counts durations. The last bucket has no upper bound.

@@ -43,20 +43,22 @@ func newConnLimits(opt StreamOptions) *connLimits {
 	return &connLimits{max: opt.MaxConns, per: opt.MaxPerClient, began: time.Now(), perClient: make(map[netip.Addr]int)}
 }
 
-// clientKey is what counts as one client: an IPv4 address, or an IPv6 /64.
+// clientKey is what counts as one client: an IPv4 address, or an IPv6 /64. An
+// invalid address is nobody yet, see connLimits.take.
 func clientKey(a netip.Addr) netip.Addr {
-	if a.Is4() {
+	if !a.IsValid() || a.Is4() {
 		return a
 	}
 	return netip.PrefixFrom(a, 64).Masked().Addr()
 }
 
 // take counts a connection of client, and makes room for it. It reports
-// whether there is room; then release has to follow.
+// whether there is room; then release has to follow. A connection of an
+// invalid address counts for nobody, until rekey.
 func (l *connLimits) take(client netip.Addr) bool {
 	key := clientKey(client)
 	l.mu.Lock()
-	full := l.perClient[key] >= l.per || l.all >= l.max+evictSlack
+	full := l.crowded(key) || l.all >= l.max+evictSlack
 	var victim *openConn
 	if !full && l.all >= l.max {
 		victim = l.idlest()
@@ -79,6 +81,17 @@ func (l *connLimits) take(client netip.Addr) bool {
 	return true
 }
 
+// crowded tells whether a client has all its places. It needs mu.
+func (l *connLimits) crowded(key netip.Addr) bool { return key.IsValid() && l.perClient[key] >= l.per }
+
+// scarce tells whether half of all places, or of client's, are taken.
+func (l *connLimits) scarce(client netip.Addr) bool {
+	key := clientKey(client)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return 2*l.all >= l.max || 2*l.perClient[key] >= l.per
+}
+
 func (l *connLimits) release(client netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,7 +111,7 @@ func (l *connLimits) rekey(from, to netip.Addr) bool {
 	was, is := clientKey(from), clientKey(to)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if was != is && l.perClient[is] >= l.per {
+	if was != is && l.crowded(is) {
 		return false
 	}
 	l.forget(was)

@@ -43,6 +43,8 @@ type Responder struct {
 
 	cookies        atomic.Pointer[CookieSecrets]
 	requireCookies bool
+
+	balancers loadBalancers // whose packets say for whom they come
 }
 
 // NewResponder returns a Responder without a view: it answers SERVFAIL until
@@ -57,6 +59,7 @@ func NewResponder(opt Options) *Responder {
 		idle:           keepAliveOf(opt.TCP.IdleTimeout),
 		workers:        &workers{},
 		requireCookies: opt.Cookies.Require,
+		balancers:      opt.LoadBalancers,
 	}
 	r.SetCookieSecrets(opt.Cookies.Secrets)
 	return r

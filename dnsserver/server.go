@@ -3,10 +3,10 @@ package dnsserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
+	"sync/atomic"
+	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -20,10 +20,25 @@ type Server struct {
 	responder *Responder
 	portable  bool // use the portable UDP path where there is a faster one
 
-	addrs   []netip.AddrPort
+	addrs   [transports][]netip.AddrPort
 	udp     []udpWorker
-	tcp     []*tcpListener
+	streams []part // TCP, DoT and DoH
+	doq     []part
+	limits  [transports]*connLimits
+	doh     *doh // nil: no listener
 	buffers replyBuffers
+
+	drain atomic.Int64  // see HandOver
+	freed chan struct{} // see Freed
+}
+
+// part is what serves one or several sockets of a Server.
+type part interface {
+	// run serves until ctx is done, and then ends when all is answered that
+	// was read, when cut is done at the latest.
+	run(ctx, cut context.Context) error
+	close()
+	sockets() ([]Socket, error)
 }
 
 // udpWorker reads queries from one socket and writes the replies.
@@ -32,13 +47,18 @@ type udpWorker interface {
 	// nil when ctx is done, or why the socket cannot be read.
 	run(ctx context.Context) error
 	close()
+	socket() (Socket, error)
 }
 
 // NewServer returns a Server that does nothing yet and answers SERVFAIL until
 // Publish.
 func NewServer(opt Options) *Server {
 	opt = opt.withDefaults()
-	return &Server{opt: opt, responder: NewResponder(opt)}
+	s := &Server{opt: opt, responder: NewResponder(opt), freed: make(chan struct{})}
+	for t := range transports {
+		s.limits[t] = newConnLimits(*opt.stream(t))
+	}
+	return s
 }
 
 // Publish makes v what all following queries are answered from. It may be
@@ -48,64 +68,65 @@ func (s *Server) Publish(v *View) { s.responder.Publish(v) }
 // Responder is what s answers with.
 func (s *Server) Responder() *Responder { return s.responder }
 
-// Collector exports what s counted.
-func (s *Server) Collector() prometheus.Collector { return s.responder.Collector() }
+// Addrs are the addresses of plain DNS that Listen opened, with their ports,
+// in the order of Options.Listen.
+func (s *Server) Addrs() []netip.AddrPort { return s.addrs[UDP] }
 
-// Addrs are the addresses that Listen opened, with their ports, in the order
-// of Options.Listen.
-func (s *Server) Addrs() []netip.AddrPort { return s.addrs }
+// AddrsOf are the addresses that Listen opened for one transport.
+func (s *Server) AddrsOf(t Transport) []netip.AddrPort { return s.addrs[t] }
 
 // Listen opens all sockets, or none and says which one failed and what to do.
 // Queries wait in the sockets until Run.
 func (s *Server) Listen() error {
-	conns := newConnLimits(s.opt.TCP)
 	counters := s.responder.NewCounters(true)
-	for _, want := range s.opt.Listen {
-		got, err := s.listenOn(want, conns, counters)
-		if err != nil {
+	for _, open := range []func(*Counters) error{s.listenPlain, s.listenDoT, s.listenDoH, s.listenDoQ} {
+		if err := open(counters); err != nil {
 			s.closeAll()
-			return fmt.Errorf("listen on %v: %w", want, err)
+			return err
 		}
-		s.addrs = append(s.addrs, got)
 	}
 	return nil
 }
 
-// portTries is how many free TCP ports are tried until one is free for UDP
-// as well.
-const portTries = 32
-
-func (s *Server) listenOn(want netip.AddrPort, conns *connLimits, counters *Counters) (netip.AddrPort, error) {
-	for try := 1; ; try++ {
-		socket, err := openTCP(want)
-		if err != nil {
-			return netip.AddrPort{}, err
-		}
-		l := &tcpListener{listener: socket, server: s, transport: TCP, conns: conns, counters: counters}
-		l.serve = l.serveStream
-		got := netip.AddrPortFrom(want.Addr(), l.port())
-		workers, err := s.openUDP(got)
-		if err == nil {
-			s.tcp = append(s.tcp, l)
-			s.udp = append(s.udp, workers...)
-			return got, nil
-		}
-		l.close()
-		if want.Port() != 0 || !isInUse(err) || try == portTries {
-			return netip.AddrPort{}, advise(err)
-		}
-	}
-}
-
 func (s *Server) closeAll() {
-	for _, l := range s.tcp {
-		l.close()
+	for _, p := range append(s.streams, s.doq...) {
+		p.close()
 	}
 	for _, w := range s.udp {
 		w.close()
 	}
-	s.tcp, s.udp, s.addrs = nil, nil, nil
+	s.streams, s.doq, s.udp, s.addrs = nil, nil, nil, [transports][]netip.AddrPort{}
 }
+
+// Sockets are copies of all sockets that s listens on, for a process that
+// takes over. The caller closes them.
+func (s *Server) Sockets() (list []Socket, err error) {
+	for _, w := range s.udp {
+		one, err := w.socket()
+		if err != nil {
+			return list, err
+		}
+		list = append(list, one)
+	}
+	for _, p := range append(s.streams, s.doq...) {
+		some, err := p.sockets()
+		list = append(list, some...)
+		if err != nil {
+			return list, err
+		}
+	}
+	return list, nil
+}
+
+// HandOver makes the end of Run a gentle one, since another process reads the
+// same sockets by then: connections may go on until they are idle, for drain
+// at most.
+func (s *Server) HandOver(drain time.Duration) { s.drain.Store(int64(drain)) }
+
+// Freed is closed when Run, after its ctx is done, has let go of what two
+// processes cannot share: the sockets of QUIC, on which a packet means nothing
+// to another process than the one that has the connection.
+func (s *Server) Freed() <-chan struct{} { return s.freed }
 
 // Run serves on what Listen opened until ctx is done; then it stops reading,
 // finishes what it has read, and closes everything. It may be called once.
@@ -114,11 +135,49 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.New("the DNS server has no listener: configure one, and call Listen before Run")
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	cut, cancel := s.cutAfter(ctx)
+	defer cancel()
 	for _, w := range s.udp {
 		group.Go(func() error { return w.run(ctx) })
 	}
-	for _, l := range s.tcp {
-		group.Go(func() error { return l.run(ctx, ctx) })
+	group.Go(func() error { return runAll(ctx, cut, s.streams) })
+	group.Go(func() error {
+		defer close(s.freed)
+		return s.runDoQ(ctx, cut)
+	})
+	return group.Wait()
+}
+
+// cutAfter is done when the time to end gently is over.
+func (s *Server) cutAfter(ctx context.Context) (context.Context, context.CancelFunc) {
+	cut, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		drain := time.Duration(s.drain.Load())
+		if drain <= 0 {
+			cancel()
+			return
+		}
+		time.AfterFunc(drain, cancel)
+	})
+	return cut, cancel
+}
+
+// runDoQ serves QUIC, not before Options.After.
+func (s *Server) runDoQ(ctx, cut context.Context) error {
+	if s.opt.After != nil {
+		select {
+		case <-s.opt.After:
+		case <-ctx.Done():
+		}
+	}
+	return runAll(ctx, cut, s.doq)
+}
+
+// runAll runs all parts until they have ended, or one has failed.
+func runAll[P part](ctx, cut context.Context, parts []P) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range parts {
+		group.Go(func() error { return p.run(ctx, cut) })
 	}
 	return group.Wait()
 }

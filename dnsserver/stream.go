@@ -1,6 +1,7 @@
 package dnsserver
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"net"
@@ -61,8 +62,12 @@ func (s *stream) patience(ctx context.Context) time.Duration {
 func (s *stream) readQuery() bool {
 	for {
 		n, ok := s.frame(0)
-		if !ok {
+		switch {
+		case !ok:
 			s.counters.dropFor(dropOversize)
+			return false
+		case bytes.HasPrefix(s.in[:s.have], proxySignature):
+			s.counters.dropFor(dropProxy) // not from a load balancer of ours
 			return false
 		}
 		if n > 0 {

@@ -15,6 +15,7 @@ import (
 // has a goroutine of its own.
 type tcpListener struct {
 	listener  *net.TCPListener
+	name      string // see SocketName
 	server    *Server
 	transport Transport
 	tls       *tls.Config // nil: none
@@ -40,6 +41,14 @@ func openTCP(at netip.AddrPort) (*net.TCPListener, error) {
 func (l *tcpListener) port() uint16 { return l.listener.Addr().(*net.TCPAddr).AddrPort().Port() }
 
 func (l *tcpListener) close() { l.listener.Close() }
+
+func (l *tcpListener) sockets() ([]Socket, error) {
+	f, err := l.listener.File()
+	if err != nil {
+		return nil, err
+	}
+	return []Socket{{l.name, f}}, nil
+}
 
 // run accepts connections until ctx is done, and then waits for them to
 // write what they owe.
@@ -79,6 +88,10 @@ func pause(ctx context.Context) {
 func (l *tcpListener) admit(ctx, cut context.Context, conn *net.TCPConn, open *sync.WaitGroup) {
 	remote := conn.RemoteAddr().(*net.TCPAddr).AddrPort()
 	client := remote.Addr().Unmap().WithZone("")
+	balanced := loadBalancers(l.server.opt.LoadBalancers).contain(client)
+	if balanced {
+		client = netip.Addr{} // its header will tell for whom it comes
+	}
 	if !l.conns.take(client) {
 		l.counters.dropFor(dropConnLimit)
 		conn.SetLinger(0)
@@ -86,32 +99,55 @@ func (l *tcpListener) admit(ctx, cut context.Context, conn *net.TCPConn, open *s
 		return
 	}
 	boundSendBuffer(conn)
-	c := &clientConn{TCPConn: conn, limits: l.conns, client: netip.AddrPortFrom(client, remote.Port())}
+	c := &clientConn{TCPConn: conn, limits: l.conns, counted: client, client: netip.AddrPortFrom(client, remote.Port())}
 	c.place = l.conns.enter(c.evict)
 	open.Go(func() {
-		defer c.Close()
-		if secure, ok := l.secure(cut, c); ok {
-			l.serve(ctx, cut, c, secure)
+		secure, ok := l.begin(cut, c, balanced, remote)
+		if !ok {
+			c.Close()
+			return
 		}
+		l.serve(ctx, cut, c, secure)
 	})
 }
 
-// handshakeTimeout is what a client has for its part before the first query.
-const handshakeTimeout = 5 * time.Second
-
-// secure does what comes before the first query: the TLS handshake.
-func (l *tcpListener) secure(cut context.Context, c *clientConn) (net.Conn, bool) {
+// begin does what comes before the first query: the PROXY header of a load
+// balancer, and the TLS handshake.
+func (l *tcpListener) begin(cut context.Context, c *clientConn, balanced bool, peer netip.AddrPort) (net.Conn, bool) {
+	ctx, cancel := context.WithTimeout(cut, l.server.opt.stream(l.transport).BeginTimeout)
+	defer cancel()
+	if balanced && !l.unwrap(ctx, c, peer) {
+		l.counters.dropFor(dropProxy)
+		return nil, false
+	}
 	if l.tls == nil {
 		return c, true
 	}
-	ctx, cancel := context.WithTimeout(cut, handshakeTimeout)
-	defer cancel()
 	conn := tls.Server(c, l.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		l.counters.dropFor(dropHandshake)
 		return nil, false
 	}
 	return conn, true
+}
+
+// unwrap reads the header that a load balancer begins with, and counts the
+// connection as one of the client that it names.
+func (l *tcpListener) unwrap(ctx context.Context, c *clientConn, peer netip.AddrPort) bool {
+	defer context.AfterFunc(ctx, func() { c.SetReadDeadline(time.Unix(1, 0)) })()
+	h, err := readProxy(c)
+	if err != nil || ctx.Err() != nil {
+		return false
+	}
+	if !h.source.IsValid() { // it speaks for itself
+		c.client = netip.AddrPortFrom(peer.Addr().Unmap().WithZone(""), peer.Port())
+		return true
+	}
+	if !l.conns.rekey(netip.Addr{}, h.source.Addr()) {
+		return false
+	}
+	c.client, c.counted = h.source, h.source.Addr()
+	return true
 }
 
 // serveStream answers framed queries (RFC 7766, RFC 7858).
@@ -128,6 +164,7 @@ type clientConn struct {
 	*net.TCPConn
 	limits  *connLimits
 	client  netip.AddrPort // who asks
+	counted netip.Addr     // as whose it is counted
 	place   *openConn
 	writing atomic.Bool
 	closed  atomic.Bool
@@ -161,7 +198,7 @@ func (c *clientConn) Close() error {
 	err := c.TCPConn.Close()
 	if !c.closed.Swap(true) {
 		c.place.leave()
-		c.limits.release(c.client.Addr())
+		c.limits.release(c.counted)
 	}
 	return err
 }

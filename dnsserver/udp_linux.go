@@ -5,7 +5,6 @@ package dnsserver
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -32,93 +31,12 @@ const linger = time.Millisecond
 // lost; the system may grant less.
 const socketBuffer = 4 << 20
 
-// openUDP opens one socket for each worker at an address; the system spreads
-// clients over them.
-func (s *Server) openUDP(at netip.AddrPort) ([]udpWorker, error) {
-	if s.portable {
-		w, err := openPortableUDP(at, s.responder)
-		if err != nil {
-			return nil, err
-		}
-		return []udpWorker{w}, nil
-	}
-	if err := probeUDP(at); err != nil {
-		return nil, err
-	}
-	var workers []udpWorker
-	for range s.opt.Workers {
-		w, err := openBatchUDP(at, s.responder, s.opt.roomy())
-		if err != nil {
-			for _, open := range workers {
-				open.close()
-			}
-			return nil, err
-		}
-		workers = append(workers, w)
-	}
-	return workers, nil
-}
-
-// probeUDP finds out whether the port is free. Sockets with SO_REUSEPORT
-// would silently share it with another process of the same user.
-func probeUDP(at netip.AddrPort) error {
-	fd, err := newSocket(at)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return bind(fd, at)
-}
-
-func newSocket(at netip.AddrPort) (int, error) {
-	domain := unix.AF_INET6
-	if at.Addr().Is4() {
-		domain = unix.AF_INET
-	}
-	fd, err := unix.Socket(domain, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_UDP)
-	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
-	}
-	if domain == unix.AF_INET6 {
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
-			unix.Close(fd)
-			return -1, os.NewSyscallError("setsockopt IPV6_V6ONLY", err)
-		}
-	}
-	return fd, nil
-}
-
-func bind(fd int, at netip.AddrPort) error {
-	var sa unix.Sockaddr
-	if at.Addr().Is4() {
-		sa = &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
-	} else {
-		zone, err := zoneID(at.Addr().Zone())
-		if err != nil {
-			return err
-		}
-		sa = &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16(), ZoneId: zone}
-	}
-	return os.NewSyscallError("bind", unix.Bind(fd, sa))
-}
-
-// zoneID is the index of the interface that scopes a link-local address.
-func zoneID(zone string) (uint32, error) {
-	if zone == "" {
-		return 0, nil
-	}
-	iface, err := net.InterfaceByName(zone)
-	if err != nil {
-		return 0, fmt.Errorf("interface %s: %w", zone, err)
-	}
-	return uint32(iface.Index), nil
-}
-
 // batchUDP serves one socket with recvmmsg and sendmmsg. The socket is never
 // registered with Go's poller: at full load the poller's part of every system
 // call is the larger one.
 type batchUDP struct {
 	fd       int
+	name     string // see SocketName
 	v4       bool
 	wildcard bool
 	roomy    bool // see Options.roomy
@@ -126,29 +44,36 @@ type batchUDP struct {
 	counters *Counters
 }
 
-func openBatchUDP(at netip.AddrPort, r *Responder, roomy bool) (*batchUDP, error) {
-	fd, err := newSocket(at)
-	if err != nil {
-		return nil, err
+// openBatchUDP serves fd, which is bound to at, or a new socket when it is
+// negative. It owns fd.
+func openBatchUDP(fd int, at netip.AddrPort, r *Responder, roomy bool) (*batchUDP, error) {
+	bound := fd >= 0
+	if !bound {
+		var err error
+		if fd, err = newSocket(at); err != nil {
+			return nil, err
+		}
 	}
 	w := &batchUDP{fd: fd, v4: at.Addr().Is4(), wildcard: at.Addr().IsUnspecified(), roomy: roomy, r: r}
-	if err := w.prepare(); err != nil {
+	if err := w.prepare(bound); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	if err := bind(fd, at); err != nil {
-		unix.Close(fd)
-		return nil, err
+	if !bound {
+		if err := bind(fd, at); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
 	}
 	w.counters = r.NewCounters(false)
 	return w, nil
 }
 
-func (w *batchUDP) prepare() error {
+func (w *batchUDP) prepare(bound bool) error {
 	// Best effort: the system's limits apply.
 	_ = unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, socketBuffer)
 	_ = unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, socketBuffer)
-	if err := unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+	if err := unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil && !bound {
 		return os.NewSyscallError("setsockopt SO_REUSEPORT", err)
 	}
 	wait := unix.NsecToTimeval(int64(wakeEvery))
@@ -177,6 +102,14 @@ func (w *batchUDP) prepare() error {
 }
 
 func (w *batchUDP) close() { unix.Close(w.fd) }
+
+func (w *batchUDP) socket() (Socket, error) {
+	fd, err := unix.FcntlInt(uintptr(w.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return Socket{}, os.NewSyscallError("dup", err)
+	}
+	return Socket{w.name, os.NewFile(uintptr(fd), w.name)}, nil
+}
 
 func (w *batchUDP) run(ctx context.Context) error {
 	runtime.LockOSThread()
@@ -218,7 +151,12 @@ func (w *batchUDP) serve(p *packets, n int) {
 			w.counters.dropFor(dropOversize)
 			continue
 		}
-		reply := w.r.answer(p.replyBuf(out), p.query(i), p.client(i), UDP, w.counters)
+		query, client, ok := w.r.balancers.unwrap(p.query(i), p.client(i))
+		if !ok {
+			w.counters.dropFor(dropProxy)
+			continue
+		}
+		reply := w.r.answer(p.replyBuf(out), query, client, UDP, w.counters)
 		if reply != nil {
 			p.reply(out, i, reply)
 			out++

@@ -20,7 +20,7 @@ func TestPathMTUIsNotLearned(t *testing.T) {
 		{"0.0.0.0:0", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT},
 		{"[::1]:0", unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT},
 	} {
-		w, err := openBatchUDP(netip.MustParseAddrPort(c.at), NewResponder(Options{}), false)
+		w, err := openBatchUDP(-1, netip.MustParseAddrPort(c.at), NewResponder(Options{}), false)
 		if err != nil {
 			t.Fatal(err)
 		}

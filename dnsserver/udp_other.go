@@ -9,10 +9,6 @@ const msgTrunc = 0
 
 // openUDP opens the socket at an address: one, since other systems do not
 // spread packets over several.
-func (s *Server) openUDP(at netip.AddrPort) ([]udpWorker, error) {
-	w, err := openPortableUDP(at, s.responder)
-	if err != nil {
-		return nil, err
-	}
-	return []udpWorker{w}, nil
+func (s *Server) openUDP(want, got netip.AddrPort) ([]udpWorker, error) {
+	return s.portableWorkers(want, got)
 }

@@ -3,6 +3,7 @@ package dnsserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -16,20 +17,22 @@ import (
 // told to leave from it.
 type portableUDP struct {
 	conn     *net.UDPConn
+	name     string // see SocketName
 	wildcard bool
 	r        *Responder
 	counters *Counters
 }
 
 func openPortableUDP(at netip.AddrPort, r *Responder) (*portableUDP, error) {
-	network := "udp6"
-	if at.Addr().Is4() {
-		network = "udp4"
-	}
-	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(at))
+	conn, err := openUDPConn(at)
 	if err != nil {
 		return nil, err
 	}
+	return adoptPortableUDP(conn, at, r)
+}
+
+// adoptPortableUDP serves a socket that is bound to at. It owns conn.
+func adoptPortableUDP(conn *net.UDPConn, at netip.AddrPort, r *Responder) (*portableUDP, error) {
 	w := &portableUDP{conn: conn, wildcard: at.Addr().IsUnspecified(), r: r, counters: r.NewCounters(false)}
 	if w.wildcard {
 		if err := askDestination(conn, at.Addr().Is4()); err != nil {
@@ -49,6 +52,41 @@ func askDestination(conn *net.UDPConn, v4 bool) error {
 }
 
 func (w *portableUDP) close() { w.conn.Close() }
+
+func (w *portableUDP) socket() (Socket, error) {
+	f, err := w.conn.File()
+	return Socket{w.name, f}, err
+}
+
+// portableWorkers opens the socket at got, or takes those that were given for
+// want; each gets one worker.
+func (s *Server) portableWorkers(want, got netip.AddrPort) ([]udpWorker, error) {
+	name := SocketName(UDP.String(), want)
+	given := s.opt.Sockets.packets(UDP.String(), want)
+	if len(given) == 0 {
+		w, err := openPortableUDP(got, s.responder)
+		if err != nil {
+			return nil, err
+		}
+		w.name = name
+		return []udpWorker{w}, nil
+	}
+	defer closeFiles(given)
+	var workers []udpWorker
+	for _, f := range given {
+		conn, err := net.FilePacketConn(f)
+		if err != nil {
+			return workers, fmt.Errorf("the socket that was passed in: %w", err)
+		}
+		w, err := adoptPortableUDP(conn.(*net.UDPConn), got, s.responder)
+		if err != nil {
+			return workers, err
+		}
+		w.name = name
+		workers = append(workers, w)
+	}
+	return workers, nil
+}
 
 func (w *portableUDP) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { w.conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -75,7 +113,12 @@ func (w *portableUDP) run(ctx context.Context) error {
 func (w *portableUDP) serve(out, query, control []byte, from netip.AddrPort) {
 	began := time.Now()
 	w.counters.begin(began)
-	reply := w.r.answer(out, query, from.Addr().Unmap(), UDP, w.counters)
+	query, client, ok := w.r.balancers.unwrap(query, from.Addr().Unmap())
+	if !ok {
+		w.counters.dropFor(dropProxy)
+		return
+	}
+	reply := w.r.answer(out, query, client, UDP, w.counters)
 	if reply == nil {
 		return
 	}
