@@ -32,7 +32,7 @@ func TestExampleZones(t *testing.T) {
 		{
 			Pos: at(10, 11), Name: "gslb.example.com.", TTL: time.Hour,
 			SOA: &SOA{
-				Pos: at(12, 10), MName: "ns1.gslb.example.com.", RName: "hostmaster.example.com.", Serial: 1,
+				Pos: at(12, 10), MName: "ns1.gslb.example.com.", RName: "hostmaster.example.com.", Serial: 1, Written: true,
 				Refresh: time.Hour, Retry: 15 * time.Minute, Expire: 336 * time.Hour,
 				NegativeTTL: time.Minute, TTL: time.Hour,
 			},

@@ -45,6 +45,8 @@ type Zone struct {
 	NS      []NameServer  // `ns`: empty when Records is to hold them
 	Records Text          // `records`, or what `file` names: master-file text (RFC 1035, section 5), relative to Name
 	File    string        // `file`: as written; "" when the records are inline or there are none
+
+	Transfer *Transfer // `transfer`: nil when nobody may fetch the zone
 }
 
 // SOA is a zone's start of authority (RFC 1035, section 3.3.13). Durations
@@ -54,6 +56,7 @@ type SOA struct {
 	MName       string        // `mname`: the primary server; default: the first of `ns`
 	RName       string        // `rname`: the mailbox as a domain name; default: hostmaster.ZONE. "hostmaster@example.com" may be written too
 	Serial      uint32        // `serial`: default 1
+	Written     bool          // the serial is written, not the default
 	Refresh     time.Duration // `refresh`: default 1h
 	Retry       time.Duration // `retry`: default 15m
 	Expire      time.Duration // `expire`: default 14d

@@ -9,7 +9,7 @@ import (
 const maxTTL = 24855 * day
 
 func (d *fleetDecoder) zone(v item) Zone {
-	t := v.table("name", "ttl", "soa", "ns", "records", "file")
+	t := v.table("name", "ttl", "soa", "ns", "records", "file", "transfer")
 	name := t.need("name", "gslb.example.com")
 	z := Zone{Pos: name.at, TTL: t.get("ttl").seconds(time.Hour, 0, maxTTL)}
 	z.Name, _ = parsed(name, "a domain name", parseDomain)
@@ -19,6 +19,7 @@ func (d *fleetDecoder) zone(v item) Zone {
 	if soa := t.get("soa"); soa.given() {
 		z.SOA = d.soa(soa, &z)
 	}
+	z.Transfer = d.transfer(t.get("transfer"))
 	if z.Records.Pos.Line == 0 && !t.get("records").given() && !t.get("file").given() {
 		t.need("soa", `{mname: ns1.gslb.example.com, rname: hostmaster.example.com}, or "records" or "file" that hold it`)
 		t.need("ns", `[ns1.gslb.example.com], or "records" or "file" that hold them`)
@@ -48,6 +49,7 @@ func (d *fleetDecoder) soa(v item, z *Zone) *SOA {
 		MName:       d.primary(t.get("mname"), z),
 		RName:       "hostmaster." + z.Name,
 		Serial:      uint32(t.get("serial").integer(1, 0, 1<<32-1)),
+		Written:     t.find("serial") != nil,
 		Refresh:     t.get("refresh").seconds(time.Hour, time.Second, maxTTL),
 		Retry:       t.get("retry").seconds(15*time.Minute, time.Second, maxTTL),
 		Expire:      t.get("expire").seconds(14*day, time.Second, maxTTL),

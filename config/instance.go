@@ -68,6 +68,7 @@ type DNS struct {
 	Identity   string           // `identity`: for NSID, id.server and hostname.bind; default Instance.Name; "" for "off"
 	Version    string           // `version`: for version.server and version.bind; "" (the default) for "off"
 	Cookies    Cookies          // `cookies`
+	TSIGKeys   string           // `tsig_keys`: file of the keys for signed queries, transfers and NOTIFY; "" (the default): none
 }
 
 // TCP bounds what stream clients may take.

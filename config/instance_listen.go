@@ -8,7 +8,7 @@ import (
 
 // dns reads where and how queries are answered by the instance of that name.
 func (d *decoder) dns(file, name string, v item) DNS {
-	t := v.table("listen", "workers", "max_udp_size", "tcp", "identity", "version", "cookies")
+	t := v.table("listen", "workers", "max_udp_size", "tcp", "identity", "version", "cookies", "tsig_keys")
 	tcp := t.get("tcp").table("max_connections", "max_per_client", "idle_timeout")
 	connections := tcp.get("max_connections").integer(1024, 1, 1000000)
 	return DNS{
@@ -18,6 +18,7 @@ func (d *decoder) dns(file, name string, v item) DNS {
 		Identity:   t.get("identity").disclosed(name),
 		Version:    t.get("version").disclosed(""),
 		Cookies:    d.cookies(file, t.get("cookies")),
+		TSIGKeys:   resolved(file, t.get("tsig_keys"), ""),
 		TCP: TCP{
 			MaxConnections: int(connections),
 			MaxPerClient:   int(tcp.get("max_per_client").integer(min(32, connections), 1, connections)),

@@ -3,6 +3,7 @@ package dnsserver
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/miekg/dns"
 
@@ -25,6 +26,9 @@ type compiled struct {
 	counts  wire.Counts
 	rcode   uint16
 	flags   uint16
+
+	serialAt   uint16 // offset in body of a SOA's serial, which is the view's; 0: there is none
+	serialZone uint32 // Zone.Index of that SOA
 
 	needsGlue bool // truncate rather than leave out the additional section
 	tailored  bool // a decision: the scope is not 0
@@ -146,6 +150,11 @@ func pack(owner []byte, qtype uint16, p *plan) (*compiled, error) {
 		counts: wire.Counts{Answer: uint16(len(p.answer)), Authority: uint16(len(p.authority)),
 			Additional: uint16(len(p.additional))},
 	}
+	if p.soa != nil && c.core <= math.MaxUint16 {
+		// The SOA is the last record before the additional section, and its
+		// serial the first of the five numbers that end it (RFC 1035 3.3.13).
+		c.serialAt, c.serialZone = uint16(c.core-20), uint32(p.soa.Index)
+	}
 	if p.rcode != wire.RcodeServFail && (p.referral == nil || len(p.answer) > 0) {
 		c.flags = wire.FlagAA
 	}
@@ -194,6 +203,13 @@ func (c *compiled) appendTo(dst []byte, n, nameLen int) []byte {
 		c.shift(dst[at:], uint16(nameLen-c.nameLen))
 	}
 	return dst
+}
+
+// putSerial writes the serial of the SOA, if there is one in body.
+func (c *compiled) putSerial(body []byte, serials []uint32) {
+	if c.serialAt > 0 && len(body) > int(c.serialAt) {
+		binary.BigEndian.PutUint32(body[c.serialAt:], serials[c.serialZone])
+	}
 }
 
 func (c *compiled) shift(body []byte, delta uint16) {

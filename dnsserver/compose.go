@@ -25,7 +25,9 @@ func (r *Responder) compose(dst []byte, a *asked) (reply []byte, truncated bool)
 	}
 	at := len(dst)
 	dst = wire.AppendHead(dst, a.query, &a.q, flags, h.rcode)
+	body := len(dst)
 	dst = h.appendTo(dst, n, len(a.q.QName))
+	h.putSerial(dst[body:], a.serials)
 	if a.q.EDNS.Present {
 		if a.q.EDNS.Padded && a.tr.Encrypted() {
 			opt.Padding = 1 + padding(len(dst)-at+wire.OPTLen(&a.q.EDNS, &opt), limit)
@@ -34,12 +36,15 @@ func (r *Responder) compose(dst []byte, a *asked) (reply []byte, truncated bool)
 		counts.Additional++
 	}
 	wire.SetCounts(dst[at:], &a.q, counts)
+	if a.signed != nil {
+		dst = a.signed.Sign(dst, at, time.Now())
+	}
 	return dst, truncated
 }
 
 // options is what the reply's OPT record says.
 func (r *Responder) options(a *asked) wire.OPT {
-	opt := wire.OPT{UDPSize: r.maxUDP, Rcode: a.hit.c.rcode, NSID: r.nsid, Scope: a.scope}
+	opt := wire.OPT{UDPSize: r.maxUDP, Rcode: a.hit.c.rcode, NSID: r.nsid, Scope: a.scope, EDE: a.ede}
 	if a.cookie != cookieNone {
 		opt.HasCookie, opt.Cookie = true, a.server
 	}
@@ -57,15 +62,20 @@ func padding(n, limit int) int {
 	return max(whole-n, 0)
 }
 
-// limit is how long a reply may be.
+// limit is how long a reply may be, without its signature.
 func (r *Responder) limit(a *asked) int {
+	limit := wire.MaxMessage
 	switch {
 	case a.tr != UDP:
-		return wire.MaxMessage
 	case !a.q.EDNS.Present:
-		return wire.MinUDPSize
+		limit = wire.MinUDPSize
+	default:
+		limit = int(min(max(a.q.EDNS.UDPSize, wire.MinUDPSize), r.maxUDP))
 	}
-	return int(min(max(a.q.EDNS.UDPSize, wire.MinUDPSize), r.maxUDP))
+	if a.signed != nil {
+		limit -= a.signed.Len()
+	}
+	return limit
 }
 
 // keepAliveOf is an idle timeout as the TCP keepalive option writes it, in

@@ -15,6 +15,9 @@ type hit struct {
 	c     *compiled
 	zone  int   // index of the zone asked, -1 when none
 	scope uint8 // for the Client Subnet option of the reply
+
+	serials []uint32 // of the zones, for a SOA in c
+	ede     uint16   // extended error code plus one (RFC 8914); 0: none
 }
 
 // Answers without records.
@@ -29,7 +32,7 @@ func (v *View) find(q *wire.Query, client netip.Addr) hit {
 	if s.res.Outcome == zone.Refused {
 		return hit{c: refused, zone: -1}
 	}
-	h := hit{zone: s.res.Zone.Index}
+	h := hit{zone: s.res.Zone.Index, serials: v.serials}
 	steered := false
 	switch s.res.Outcome {
 	case zone.Steered:

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/steerdns/steerdns/dnsserver/transfer"
 	"github.com/steerdns/steerdns/dnsserver/wire"
 )
 
@@ -35,7 +36,8 @@ type Options struct {
 	Sockets       *Sockets        // to listen on instead of own ones; nil: none
 	After         <-chan struct{} // until it is closed another process reads the sockets of DoQ; nil: none does
 
-	Log *slog.Logger // default: nothing is logged
+	Transfers *transfer.Server // who may fetch zones, and the keys of signed queries; nil: nobody, none
+	Log       *slog.Logger     // default: nothing is logged
 }
 
 // StreamOptions bound what the clients of one stream transport may use

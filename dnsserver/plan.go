@@ -20,6 +20,7 @@ type plan struct {
 	rcode                         uint16
 	answer, authority, additional []dns.RR
 	referral                      *zone.Node // the cut, when the answer ends in a delegation
+	soa                           *zone.Zone // whose SOA ends the answer or authority section; nil: none
 	needsGlue                     bool       // the additional section cannot be left out
 	decided                       bool       // a service had a say: holds for one world, place and variant
 	tailored                      bool       // and other clients may get another answer
@@ -68,6 +69,9 @@ func (p *planner) step(owner []byte, res zone.Result) []byte {
 	switch res.Outcome {
 	case zone.Found:
 		p.add(owner, res.RRset)
+		if res.RRset[0].Header().Rrtype == dns.TypeSOA {
+			p.soa = res.Zone
+		}
 	case zone.Alias:
 		p.add(owner, res.RRset)
 		return target(res.RRset[0].(*dns.CNAME).Target)
@@ -131,7 +135,7 @@ func (p *planner) redirect(owner []byte, res zone.Result) []byte {
 func (p *planner) negative(rcode uint16, z *zone.Zone, ttl uint32) {
 	soa := dns.Copy(z.SOA()).(*dns.SOA)
 	soa.Hdr.Ttl = ttl
-	p.rcode, p.authority = rcode, []dns.RR{soa}
+	p.rcode, p.authority, p.soa = rcode, []dns.RR{soa}, z
 }
 
 func (p *planner) fail() {

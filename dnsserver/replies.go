@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/steerdns/steerdns/dnsserver/wire"
 )
 
 // maxPending is how many octets of replies gather before they are written.
@@ -48,6 +50,9 @@ func (b *replyBuffers) put(buf []byte) {
 // answer adds the reply to one query. Not ok means that the stream cannot be
 // trusted, or the client not be served, any more.
 func (r *replies) answer(query []byte) (ok bool) {
+	if r.server.opt.Transfers != nil && wire.AsksTransfer(query) {
+		return r.flush() && r.transfer(query) == nil
+	}
 	if r.out == nil {
 		r.out = r.server.buffers.get()
 	}
@@ -67,13 +72,19 @@ func (r *replies) flush() bool {
 	if len(r.out) == 0 {
 		return true
 	}
-	r.to.SetWriteDeadline(time.Now().Add(r.server.opt.stream(r.transport).WriteTimeout))
-	_, err := r.to.Write(r.out)
+	err := r.write(r.out)
 	r.out = r.out[:0]
+	return err == nil
+}
+
+// write writes messages with their lengths in front.
+func (r *replies) write(frames []byte) error {
+	r.to.SetWriteDeadline(time.Now().Add(r.server.opt.stream(r.transport).WriteTimeout))
+	_, err := r.to.Write(frames)
 	if err == nil {
 		r.place.touch()
 	}
-	return err == nil
+	return err
 }
 
 // rest gives the buffer back: a connection that waits holds none.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/steerdns/steerdns/dnsserver/transfer"
+	"github.com/steerdns/steerdns/dnsserver/tsig"
 	"github.com/steerdns/steerdns/dnsserver/wire"
 )
 
@@ -44,7 +46,8 @@ type Responder struct {
 	cookies        atomic.Pointer[CookieSecrets]
 	requireCookies bool
 
-	balancers loadBalancers // whose packets say for whom they come
+	balancers loadBalancers    // whose packets say for whom they come
+	transfers *transfer.Server // nil: no keys, and nobody may fetch a zone
 }
 
 // NewResponder returns a Responder without a view: it answers SERVFAIL until
@@ -60,6 +63,7 @@ func NewResponder(opt Options) *Responder {
 		workers:        &workers{},
 		requireCookies: opt.Cookies.Require,
 		balancers:      opt.LoadBalancers,
+		transfers:      opt.Transfers,
 	}
 	r.SetCookieSecrets(opt.Cookies.Secrets)
 	return r
@@ -86,7 +90,8 @@ type asked struct {
 	c      *Counters
 
 	cookie cookieState
-	server serverCookie // for the reply
+	server serverCookie      // for the reply
+	signed *tsig.Transaction // nil: the query is not
 	hit
 }
 
@@ -100,6 +105,7 @@ func (r *Responder) Respond(dst, query []byte, client netip.Addr, tr Transport, 
 		return nil
 	}
 	r.readCookie(&a)
+	r.verify(&a)
 	l := r.live.Load()
 	a.hit = r.find(l, &a)
 	reply, truncated := r.compose(dst, &a)
@@ -138,14 +144,14 @@ func (r *Responder) find(l *live, a *asked) hit {
 		return hit{c: badCookie, zone: -1}
 	case a.status != wire.OK:
 		return hit{c: &faults[a.status], zone: -1}
+	case a.signed != nil && a.signed.Fault() != 0:
+		return hit{c: notAuth, zone: -1}
 	case q.QClass == wire.ClassCH:
 		return hit{c: r.findChaos(q), zone: -1}
-	case isTransfer(q.QType):
-		return hit{c: refused, zone: -1}
+	case q.QType == wire.TypeIXFR, q.QType == wire.TypeAXFR:
+		return r.transfer(a)
 	case l == nil:
 		return hit{c: servFail, zone: -1}
 	}
 	return l.view.find(q, a.client)
 }
-
-func isTransfer(qtype uint16) bool { return qtype == 251 || qtype == 252 } // IXFR (RFC 1995), AXFR (RFC 5936)

@@ -30,6 +30,7 @@ type View struct {
 	atlas   locator
 	statics *statics // shared by all views of one set of zones
 	rows    *rows
+	serials []uint32 // of the SOA, by Zone.Index
 }
 
 // Compile makes the View of a world. Answers that depend on the zones only
@@ -48,7 +49,7 @@ func compileView(w *regions.World, zs *zone.Set, atlas locator, prev *View) *Vie
 	if w == nil {
 		w = &regions.World{}
 	}
-	v := &View{epoch: epochOf(w, atlas), world: w, zones: zs, atlas: atlas, rows: newRows(w, zs, atlas)}
+	v := &View{epoch: epochOf(w, atlas), world: w, zones: zs, atlas: atlas, rows: newRows(w, zs, atlas), serials: serialsOf(w, zs)}
 	if prev == nil || prev.zones != zs {
 		v.statics = newStatics(zs)
 		return v
@@ -58,6 +59,23 @@ func compileView(w *regions.World, zs *zone.Set, atlas locator, prev *View) *Vie
 		v.rows.warm(prev.rows)
 	}
 	return v
+}
+
+// serialsOf are the zones' serials: what is written, or for zones that change by
+// themselves what the fleet agreed on.
+func serialsOf(w *regions.World, zs *zone.Set) []uint32 {
+	agreed := make(map[string]uint32, len(w.Serials))
+	for _, s := range w.Serials {
+		agreed[s.Zone] = s.Serial
+	}
+	serials := make([]uint32, len(zs.Zones()))
+	for i, z := range zs.Zones() {
+		serials[i] = z.SOA().Serial
+		if counted, ok := agreed[z.String()]; ok && z.Counted {
+			serials[i] = counted
+		}
+	}
+	return serials
 }
 
 func epochOf(w *regions.World, atlas locator) string {

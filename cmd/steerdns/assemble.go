@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/steerdns/steerdns/config"
+	"github.com/steerdns/steerdns/dnsserver/transfer"
 	"github.com/steerdns/steerdns/dnsserver/zone"
 	"github.com/steerdns/steerdns/geo"
 	"github.com/steerdns/steerdns/healthcheck"
@@ -23,6 +24,7 @@ type assembled struct {
 	topology *regions.Topology
 	zones    *zone.Set
 	places   []geo.PlaceRule
+	transfer []transfer.Rule
 }
 
 // loadFleet reads, checks and assembles the fleet file at path.
@@ -83,6 +85,7 @@ func assemble(f *config.Fleet) (*assembled, error) {
 		topology: topologyOf(f),
 		zones:    zones,
 		places:   placeRules(f),
+		transfer: transferRules(f),
 	}, nil
 }
 
@@ -129,7 +132,7 @@ func zoneSources(f *config.Fleet) []zone.Source {
 	for i, z := range f.Zones {
 		out[i] = zone.Source{
 			Name: z.Name, Text: z.Records.Value, File: z.Records.Pos.File, Line: z.Records.Pos.Line,
-			DefaultTTL: seconds(z.TTL), SOA: soaOf(z),
+			DefaultTTL: seconds(z.TTL), SOA: soaOf(z), Counted: counted(f, z),
 		}
 		if out[i].File == "" {
 			out[i].File, out[i].Line = z.Pos.File, z.Pos.Line

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/steerdns/steerdns/dnsserver/transfer"
 	"github.com/steerdns/steerdns/healthcheck"
 )
 
@@ -11,6 +14,10 @@ func metric(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
+	descTransfers   = metric("transfers_total", "Queries for whole zones, by how they ended.", "outcome")
+	descUnderWay    = metric("transfers_in_progress", "Zone transfers under way.")
+	descSerial      = metric("zone_serial", "Serial of the zone as it is given out; absent while none can be.", "zone")
+	descNotify      = metric("notify_total", "Changes that a secondary was told of by NOTIFY, and those it did not acknowledge.", "result")
 	descProbes      = metric("probe_duration_seconds", "Probes by kind and result, and how long they took.", "kind", "result")
 	descInFlight    = metric("probes_in_flight", "Probes under way.")
 	descTargets     = metric("probe_targets", "Endpoints that this instance probes.")
@@ -73,4 +80,27 @@ func (c storeCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descWatches, s.WatchRestarts)
 	count(descPictures, s.Pictures)
 	count(descRejectTotal, s.Rejected)
+}
+
+// transferCollector shows what was asked for whole zones.
+type transferCollector struct{ transfers *transfer.Server }
+
+func (transferCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descTransfers, descUnderWay, descSerial, descNotify} {
+		ch <- d
+	}
+}
+
+func (c transferCollector) Collect(ch chan<- prometheus.Metric) {
+	byOutcome, underWay, served := c.transfers.Stats()
+	for outcome, n := range byOutcome {
+		ch <- prometheus.MustNewConstMetric(descTransfers, prometheus.CounterValue, float64(n), outcome)
+	}
+	ch <- prometheus.MustNewConstMetric(descUnderWay, prometheus.GaugeValue, float64(underWay))
+	for _, z := range served {
+		ch <- prometheus.MustNewConstMetric(descSerial, prometheus.GaugeValue, float64(z.Serial), strings.TrimSuffix(z.Zone, "."))
+	}
+	acknowledged, failed := c.transfers.Notified()
+	ch <- prometheus.MustNewConstMetric(descNotify, prometheus.CounterValue, float64(acknowledged), "acknowledged")
+	ch <- prometheus.MustNewConstMetric(descNotify, prometheus.CounterValue, float64(failed), "failed")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/steerdns/steerdns/admin"
 	"github.com/steerdns/steerdns/config"
 	"github.com/steerdns/steerdns/dnsserver"
+	"github.com/steerdns/steerdns/dnsserver/transfer"
 	"github.com/steerdns/steerdns/healthcheck"
 	"github.com/steerdns/steerdns/regions"
 	"github.com/steerdns/steerdns/regions/store"
@@ -42,7 +43,9 @@ type instance struct {
 	follower   *follower
 	counters   *transitions
 	outcomes   *outcomes
-	secrets    *secretKeeper // nil: a random one serves
+	transfers  *transfer.Server
+	secrets    *secretKeeper // of cookies; nil: a random one serves
+	keys       *secretKeeper // TSIG keys; nil: there are none
 	adminLn    net.Listener  // nil: the admin surface is off
 	voted      *latest[struct{}]
 }
@@ -52,12 +55,12 @@ type instance struct {
 func newInstance(conf *config.Instance, log *slog.Logger) (*instance, error) {
 	in := &instance{conf: conf, log: log, started: time.Now(), voted: newLatest[struct{}](), counters: newTransitions()}
 	in.link = &storeLink{instance: conf.Name, conf: conf.Store, log: log}
-	in.dns = dnsserver.NewServer(dnsOptions(conf, log))
-	if path := conf.DNS.Cookies.SecretsFile; path != "" {
-		in.secrets = newSecretKeeper(path, in.dns.Responder().SetCookieSecrets, log)
-		if err := in.secrets.open(); err != nil {
-			return nil, err
-		}
+	in.transfers = in.newTransfers()
+	opt := dnsOptions(conf, log)
+	opt.Transfers = in.transfers
+	in.dns = dnsserver.NewServer(opt)
+	if err := in.openSecrets(); err != nil {
+		return nil, err
 	}
 	if err := in.dns.Listen(); err != nil {
 		return nil, err
@@ -71,6 +74,20 @@ func newInstance(conf *config.Instance, log *slog.Logger) (*instance, error) {
 	}
 	in.wire()
 	return in, nil
+}
+
+// openSecrets reads the files of secrets for the first time.
+func (in *instance) openSecrets() error {
+	var err error
+	if path := in.conf.DNS.Cookies.SecretsFile; path != "" {
+		in.secrets = newSecretKeeper(path, in.dns.Responder().SetCookieSecrets, in.log)
+		err = in.secrets.open()
+	}
+	if path := in.conf.DNS.TSIGKeys; path != "" {
+		in.keys = newKeyKeeper(path, in.useKeys, in.log)
+		err = errors.Join(err, in.keys.open())
+	}
+	return err
 }
 
 func dnsOptions(conf *config.Instance, log *slog.Logger) dnsserver.Options {
@@ -114,6 +131,7 @@ func (in *instance) wire() {
 
 // adopt makes a fleet file the one that is probed and judged.
 func (in *instance) adopt(b *bundle) {
+	in.missingKeys(b.fleet.transfer)
 	in.runner.Update(targetsOf(b.fleet.topology))
 	in.state.SetTopology(b.fleet.topology)
 	if !hasRegion(b.fleet.topology, in.conf.Region) {
@@ -124,6 +142,7 @@ func (in *instance) adopt(b *bundle) {
 // published puts a view in force and lets everybody know.
 func (in *instance) published(v *dnsserver.View, w *regions.World, b *bundle) {
 	in.dns.Publish(v)
+	in.transfers.Offer(transfer.Input{World: w, Zones: b.fleet.zones, Rules: b.fleet.transfer})
 	before, confirmed := "", time.Time{}
 	in.facts.set(func(f *facts) {
 		before, confirmed = f.epoch, f.confirmed
@@ -235,8 +254,11 @@ func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func(
 	g.Go(func() error { return in.castVotes(ctx) })
 	g.Go(func() error { return in.follower.run(ctx, reload) })
 	g.Go(func() error { return named("store", in.link.run(ctx, in.onPicture, in.onStatus)) })
-	if in.secrets != nil {
-		g.Go(func() error { return in.secrets.run(ctx) })
+	g.Go(func() error { return named("transfers", in.transfers.Run(ctx)) })
+	for _, k := range []*secretKeeper{in.secrets, in.keys} {
+		if k != nil {
+			g.Go(func() error { return k.run(ctx) })
+		}
 	}
 	if in.adminLn != nil {
 		srv := admin.NewServer(backend{in}, in.metrics(), in.log)

@@ -35,6 +35,7 @@ func (in *instance) metrics() http.Handler {
 		admin.NewCollector(backend{in}),
 		probeCollector{in.runner},
 		storeCollector{in.link},
+		transferCollector{in.transfers},
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
 }

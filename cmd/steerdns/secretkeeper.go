@@ -12,39 +12,51 @@ import (
 	"github.com/steerdns/steerdns/dnsserver"
 )
 
-// secretPoll is how often the file of cookie secrets is looked at.
+// secretPoll is how often a file of secrets is looked at.
 const secretPoll = 5 * time.Second
 
-// secretKeeper follows the file with the fleet's cookie secrets.
+// secretKeeper follows a file of secrets. What it refuses is never told, only why.
 type secretKeeper struct {
 	path string
+	key  string // of the instance file
+	what string // "cookie secrets"
 	log  *slog.Logger
-	set  func(*dnsserver.CookieSecrets)
+	use  func(text []byte) error // takes them, or refuses them all
 
 	text []byte // in force or refused; owned by run
 	ill  string // why it cannot be read; owned by run
 }
 
+// newSecretKeeper follows the fleet's cookie secrets.
 func newSecretKeeper(path string, set func(*dnsserver.CookieSecrets), log *slog.Logger) *secretKeeper {
-	return &secretKeeper{path: path, set: set, log: log}
+	return &secretKeeper{path: path, key: "dns.cookies.secrets_file", what: "cookie secrets", log: log, use: func(text []byte) error {
+		secrets, err := dnsserver.ParseCookieSecrets(text)
+		if err == nil {
+			set(secrets)
+		}
+		return err
+	}}
+}
+
+// newKeyKeeper follows the keys of signed queries and transfers.
+func newKeyKeeper(path string, use func(text []byte) error, log *slog.Logger) *secretKeeper {
+	return &secretKeeper{path: path, key: "dns.tsig_keys", what: "TSIG keys", log: log, use: use}
 }
 
 // open reads the file for the first time: an instance does not start with
-// secrets that the fleet does not share.
+// secrets that cannot be read.
 func (k *secretKeeper) open() error {
 	text, err := os.ReadFile(k.path)
 	if err != nil {
-		return fmt.Errorf("dns.cookies.secrets_file: %w", err)
+		return fmt.Errorf("%s: %w", k.key, err)
 	}
-	secrets, err := dnsserver.ParseCookieSecrets(text)
-	if err != nil {
-		return fmt.Errorf("dns.cookies.secrets_file: %s: %w", k.path, err)
+	if err := k.use(text); err != nil {
+		return fmt.Errorf("%s: %s: %w", k.key, k.path, err)
 	}
 	if info, err := os.Stat(k.path); err == nil && info.Mode().Perm()&0o077 != 0 {
-		k.log.Warn("others can read the cookie secrets; chmod 600 the file", "file", k.path, "mode", fs.FileMode.String(info.Mode()))
+		k.log.Warn("others can read the "+k.what+"; chmod 600 the file", "file", k.path, "mode", fs.FileMode.String(info.Mode()))
 	}
 	k.text = text
-	k.set(secrets)
 	return nil
 }
 
@@ -69,19 +81,17 @@ func (k *secretKeeper) look() {
 		k.ill = ""
 		return
 	}
-	var secrets *dnsserver.CookieSecrets
 	if err == nil {
 		k.text = text
-		secrets, err = dnsserver.ParseCookieSecrets(text)
+		err = k.use(text)
 	}
 	if err != nil {
 		if k.ill != err.Error() {
-			k.log.Error("the cookie secrets were refused; those before serve on", "file", k.path, "error", err)
+			k.log.Error("the "+k.what+" were refused; those before serve on", "file", k.path, "error", err)
 		}
 		k.ill = err.Error()
 		return
 	}
 	k.ill = ""
-	k.set(secrets)
-	k.log.Info("cookie secrets replaced", "file", k.path)
+	k.log.Info(k.what+" replaced", "file", k.path)
 }

@@ -9,7 +9,7 @@ import (
 // read, and q.EDNS.Present whenever there was an OPT record, so that the reply
 // has one too (RFC 6891 7).
 func Parse(pkt []byte, q *Query) Status {
-	q.QName, q.nameLen, q.EDNS = nil, 0, EDNS{}
+	q.QName, q.nameLen, q.EDNS, q.TSIG = nil, 0, EDNS{}, 0
 	if len(pkt) < HeaderLen {
 		return Drop
 	}
@@ -121,6 +121,11 @@ func (q *Query) readRecords(pkt []byte, off int) Status {
 			if !q.EDNS.read(rr) {
 				return FormErr
 			}
+		} else if rr.typ == typeTSIG {
+			if i != skip+extra-1 || extra == 0 { // RFC 8945 5.1: the last record, and additional
+				return FormErr
+			}
+			q.TSIG = off
 		}
 		off = next
 	}

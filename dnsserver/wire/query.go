@@ -54,7 +54,11 @@ const (
 	optionEDE       uint16 = 15 // RFC 8914
 )
 
-const typeOPT uint16 = 41
+const (
+	typeSOA  uint16 = 6
+	typeOPT  uint16 = 41
+	typeTSIG uint16 = 250
+)
 
 // Status says what a packet deserves.
 type Status uint8
@@ -92,6 +96,7 @@ type Query struct {
 	QType  uint16
 	QClass uint16
 	EDNS   EDNS
+	TSIG   int // where the TSIG record begins, 0 when there is none (RFC 8945)
 
 	nameLen int
 	name    [MaxName + 1]byte // QName in lower case

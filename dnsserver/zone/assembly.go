@@ -41,7 +41,7 @@ type draft struct {
 func newAssembly(src *Source, name string, rep *report, at pos) *assembly {
 	wire := []byte(name)
 	a := &assembly{src: src, rep: rep, name: name, at: at, drafts: map[string]*draft{}}
-	a.built = &Zone{Name: wire, name: NameString(wire)}
+	a.built = &Zone{Name: wire, name: NameString(wire), Counted: src.Counted}
 	a.apex = a.ensure(name)
 	a.built.apex = a.apex.node
 	return a

@@ -38,6 +38,9 @@ func (z *Zone) Records() iter.Seq[dns.RR] {
 	}
 }
 
+// CompareNames orders lower-case wire names canonically (RFC 4034 section 6.1).
+func CompareNames(a, b []byte) int { return compareNames(a, b) }
+
 // compareNodes orders the nodes of one zone canonically.
 func compareNodes(a, b *Node) int {
 	if a.parent != nil && a.parent == b.parent {

@@ -76,10 +76,13 @@ type Set struct {
 type Zone struct {
 	Name  []byte // apex, lower-case wire form; shared
 	Index int    // position in Set.Zones
-	apex  *Node
-	soa   *dns.SOA
-	name  string
-	nodes []*Node // all of the zone, in canonical order
+	// Counted: the SOA's serial is only where the fleet begins to count, since the
+	// zone changes by itself.
+	Counted bool
+	apex    *Node
+	soa     *dns.SOA
+	name    string
+	nodes   []*Node // all of the zone, in canonical order
 }
 
 // String gives the zone's name in presentation form.

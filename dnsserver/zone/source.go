@@ -12,6 +12,7 @@ type Source struct {
 	SOA        *SOA     // nil: must be in Text
 	NS         []string // absolute names; may be empty if Text has them
 	Steered    []SteeredName
+	Counted    bool // see Zone.Counted
 }
 
 // SOA is a start of authority given as values. Times are seconds.

@@ -1,0 +1,53 @@
+package dnsserver
+
+import (
+	"errors"
+	"time"
+
+	"github.com/steerdns/steerdns/dnsserver/wire"
+)
+
+// notAuth is the reply to queries that are signed, but not as we can believe
+// (RFC 8945 5.2).
+var notAuth = &compiled{rcode: wire.RcodeNotAuth, service: -1, region: -1}
+
+// verify checks the signature of a query that has one. Compose signs the reply.
+func (r *Responder) verify(a *asked) {
+	if a.q.TSIG == 0 || a.status == wire.FormErr {
+		return
+	}
+	if a.signed = r.transfers.Keys().Verify(a.query, a.q.TSIG, time.Now()); a.signed == nil {
+		a.status = wire.FormErr
+	}
+}
+
+// transfer answers what asks for a whole zone and did not come over a stream,
+// where transfer.Server answers.
+func (r *Responder) transfer(a *asked) hit {
+	if r.transfers == nil || a.tr != UDP {
+		return hit{c: refused, zone: -1}
+	}
+	a.hit = hit{c: refused, zone: -1}
+	opt := r.options(a)
+	room := r.limit(a) - wire.HeaderLen - a.q.QuestionLen() - wire.OPTLen(&a.q.EDNS, &opt)
+	answer, records, rcode, ede := r.transfers.Datagram(a.query, &a.q, a.client, a.signed.Key(), room)
+	c := &compiled{body: answer, core: len(answer), rcode: rcode, service: -1, region: -1}
+	if records > 0 {
+		c.counts.Answer, c.flags = records, wire.FlagAA
+	}
+	return hit{c: c, zone: -1, ede: ede}
+}
+
+var errPanic = errors.New("a transfer failed inside the server")
+
+// transfer answers what asks for a whole zone over a stream. A panic costs the
+// stream, not the process.
+func (r *replies) transfer(query []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.counters.panics.add(1, r.counters.shared())
+			err = errPanic
+		}
+	}()
+	return r.server.opt.Transfers.Stream(query, r.client, r.write)
+}
