@@ -1,0 +1,361 @@
+package regions_test
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/steerdns/steerdns/regions"
+)
+
+// council is a fleet of instances, each with a world of its own, that see one
+// another's ballots. Time is in seconds after noon.
+type council struct {
+	t         *testing.T
+	top       *regions.Topology
+	at        int
+	members   []string
+	marks     map[string]string // votes on the regions, by region: u or d
+	worlds    map[string]*regions.World
+	overrides []regions.Override
+	silent    map[string]bool
+	lost      bool
+}
+
+func newCouncil(t *testing.T, n, instances int, change func(*regions.Topology)) *council {
+	c := &council{t: t, top: fleetOf(n, 1), marks: map[string]string{}, worlds: map[string]*regions.World{}, silent: map[string]bool{}}
+	change(c.top)
+	for _, r := range c.top.Regions {
+		c.marks[r.Name] = "u"
+		for i := range instances {
+			c.members = append(c.members, fmt.Sprintf("%s-%c", r.Name, 'a'+i))
+		}
+	}
+	c.settle()
+	return c
+}
+
+func (c *council) now() time.Time { return noon.Add(time.Duration(c.at) * time.Second) }
+
+// ballots is what all say, with what they remember.
+func (c *council) ballots() []regions.Ballot {
+	var all []regions.Ballot
+	for _, m := range c.members {
+		if c.silent[m] {
+			continue
+		}
+		b := regions.Ballot{Instance: m, Region: strings.Split(m, "-")[0], Boot: "x", Seq: 1, Beat: time.Second, Marks: regions.MarksOf(c.worlds[m])}
+		var marks []string
+		for _, r := range c.top.Regions {
+			marks = append(marks, c.marks[r.Name])
+		}
+		b.Votes = says(m, strings.Join(marks, " "), c.top, c.since()).Votes
+		all = append(all, b)
+	}
+	return all
+}
+
+// since is when the votes of now were reached: every change makes all new.
+func (c *council) since() time.Time { return noon.Add(time.Duration(c.at) * time.Second) }
+
+// judge lets every instance judge once, all by the same ballots.
+func (c *council) judge() {
+	ballots := c.ballots()
+	for i := range ballots {
+		in := c.input(ballots)
+		in.Own, in.Previous = &ballots[i], c.worlds[ballots[i].Instance]
+		c.worlds[ballots[i].Instance] = regions.Judge(in)
+	}
+}
+
+func (c *council) input(ballots []regions.Ballot) regions.Input {
+	return regions.Input{
+		Topology: c.top, Ballots: ballots, StoreLost: c.lost, Now: c.now(),
+		Picture: &regions.Picture{Cluster: 1, Revision: 1, Ballots: ballots, Overrides: c.overrides},
+	}
+}
+
+// settle lets news get around.
+func (c *council) settle() {
+	for range 3 {
+		c.judge()
+	}
+}
+
+// play runs a script: lines of "SECOND VERB ARGUMENTS".
+//
+//	vote r0=d r1=u    all instances vote so on all endpoints of the region
+//	is r0=waiting ... the region's label in every instance's world, and in
+//	                  that of one that starts now
+//	end r0=waiting    the label of the region's endpoint, likewise
+//	drain r0 60, failback r0 60, pin r0 60    for so many seconds
+//	undo r0           ends the overrides on r0
+//	restart r0-a      forgets its world
+//	store lost|back
+func (c *council) play(script string) {
+	c.t.Helper()
+	for _, line := range strings.Split(strings.TrimSpace(script), "\n") {
+		f := strings.Fields(line)
+		second, err := strconv.Atoi(f[0])
+		if err != nil {
+			c.t.Fatalf("%q: %v", line, err)
+		}
+		for c.at < second { // the fleet lives through every second
+			c.at++
+			c.judge()
+		}
+		c.do(line, f[1], f[2:])
+	}
+}
+
+func (c *council) do(line, verb string, args []string) {
+	c.t.Helper()
+	switch verb {
+	case "vote":
+		for _, a := range args {
+			region, mark, _ := strings.Cut(a, "=")
+			c.marks[region] = mark
+		}
+	case "drain", "failback", "pin":
+		o := drain(regions.OverrideRegion, args[0], c.now().Add(atoi(args[1])*time.Second))
+		o.Created = c.now()
+		switch verb {
+		case "failback":
+			o.Kind = regions.OverrideFailback
+		case "pin":
+			o.Action = regions.ActionPin
+		}
+		c.overrides = append(c.overrides, o)
+	case "undo":
+		c.overrides = nil
+	case "restart":
+		for _, m := range args {
+			delete(c.worlds, m)
+		}
+	case "store":
+		c.lost = args[0] == "lost"
+	case "is", "end":
+		c.expect(line, verb, args)
+		return
+	default:
+		c.t.Fatalf("%q: no such verb", line)
+	}
+	c.settle()
+}
+
+func atoi(s string) time.Duration {
+	n, _ := strconv.Atoi(s)
+	return time.Duration(n)
+}
+
+func (c *council) expect(line, verb string, args []string) {
+	c.t.Helper()
+	worlds := map[string]*regions.World{}
+	for name, w := range c.worlds {
+		worlds[name] = w
+	}
+	if !c.lost {
+		worlds["a newcomer"] = regions.Judge(c.input(c.ballots()))
+	}
+	for name, w := range worlds {
+		for _, a := range args {
+			region, want, _ := strings.Cut(a, "=")
+			i, _ := strconv.Atoi(region[1:])
+			v := &w.Regions[i]
+			if verb == "end" {
+				v = &w.Endpoints[0][i]
+			}
+			got := v.Label()
+			if v.Ramp > 0 {
+				got += strconv.Itoa(int(v.Ramp))
+			}
+			if got != want {
+				c.t.Errorf("%q: %s says %s %s (%s)", line, name, region, got, v.Why())
+			}
+		}
+	}
+}
+
+func recovering(r regions.Recovery) func(*regions.Topology) {
+	return func(t *regions.Topology) {
+		for i := range t.Regions {
+			t.Regions[i].Recovery = r
+		}
+	}
+}
+
+func TestComingBack(t *testing.T) {
+	hold := regions.Recovery{Hold: 60 * time.Second}
+	slow := regions.Recovery{SlowStart: 70 * time.Second}
+	manual := regions.Recovery{Failback: regions.FailbackManual, Hold: 10 * time.Second}
+	after := regions.Recovery{Failback: regions.FailbackAfter, After: 30 * time.Second, Hold: 10 * time.Second}
+	damped := func(t *regions.Topology) {
+		t.Damping = regions.Damping{HalfLife: 60 * time.Second, Suppress: 2.5, Reuse: 1, Longest: 10 * time.Minute}
+	}
+	tests := map[string]struct {
+		regions, instances int
+		change             func(*regions.Topology)
+		script             string
+	}{
+		"at once": {3, 1, recovering(regions.Recovery{}), `
+			10 vote r0=d
+			10 is r0=down
+			11 vote r0=u
+			11 is r0=up`},
+		"a hold": {3, 2, recovering(hold), `
+			10 vote r0=d
+			10 is r0=down r1=up
+			10 end r0=down
+			15 vote r0=u
+			15 is r0=waiting
+			15 end r0=waiting
+			69 is r0=waiting
+			70 is r0=up
+			70 end r0=up`},
+		"a hold begins anew when it falls while waiting": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 vote r0=u
+			40 vote r0=d
+			40 is r0=down
+			50 vote r0=u
+			99 is r0=waiting
+			100 is r0=up`},
+		"a hold that is over before it is up costs nothing": {3, 1, recovering(hold), `
+			10 vote r0=d
+			200 vote r0=u
+			200 is r0=up`},
+		"a hold outlives restarts": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 vote r0=u
+			30 restart r0-a
+			31 restart r1-a
+			32 restart r2-a
+			33 is r0=waiting
+			70 is r0=up`},
+		"a hold outlives the store": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 vote r0=u
+			30 store lost
+			69 is r0=waiting
+			70 is r0=up`},
+		"after a while": {3, 1, recovering(after), `
+			10 vote r0=d
+			100 vote r0=u
+			129 is r0=waiting
+			130 is r0=up`},
+		"after a while without a break": {3, 1, recovering(after), `
+			10 vote r0=d
+			100 vote r0=u
+			120 vote r0=d
+			125 vote r0=u
+			154 is r0=waiting
+			155 is r0=up`},
+		"by an operator": {3, 2, recovering(manual), `
+			10 vote r0=d
+			30 vote r0=u
+			3000 is r0=waiting
+			3000 failback r0 10
+			3000 is r0=up
+			3011 is r0=up
+			3011 undo r0
+			3012 is r0=up
+			4000 vote r0=d
+			4020 vote r0=u
+			4020 is r0=waiting`},
+		"by an operator beforehand": {3, 1, recovering(manual), `
+			10 vote r0=d
+			12 failback r0 100
+			13 vote r0=u
+			13 is r0=waiting
+			20 is r0=up`},
+		"an old word does not count": {3, 1, recovering(manual), `
+			5 failback r0 1000
+			10 vote r0=d
+			30 vote r0=u
+			30 is r0=waiting`},
+		"a latch outlives restarts of two alone": {2, 1, recovering(manual), `
+			10 vote r0=d
+			30 vote r0=u
+			40 restart r0-a
+			41 is r0=waiting
+			42 restart r1-a
+			43 is r0=waiting`},
+		"a slow start": {3, 2, recovering(slow), `
+			10 vote r0=d
+			10 is r0=down
+			20 vote r0=u
+			20 is r0=ramping1
+			29 is r0=ramping1
+			30 is r0=ramping2
+			40 is r0=ramping3
+			50 is r0=ramping4
+			60 is r0=ramping5
+			70 is r0=ramping6
+			80 is r0=ramping7
+			89 is r0=ramping7
+			90 is r0=up`},
+		"a slow start outlives restarts and the store": {3, 1, recovering(slow), `
+			10 vote r0=d
+			20 vote r0=u
+			35 restart r0-a
+			36 restart r1-a
+			37 is r0=ramping2
+			38 store lost
+			55 is r0=ramping4
+			90 is r0=up`},
+		"a slow start after a drain": {3, 1, recovering(slow), `
+			10 drain r0 50
+			20 is r0=drained
+			60 is r0=ramping1
+			75 is r0=ramping2
+			130 is r0=up`},
+		"a drain needs no word to end": {3, 1, recovering(manual), `
+			10 drain r0 50
+			60 is r0=up`},
+		"damping": {3, 2, damped, `
+			10 vote r0=d
+			12 vote r0=u
+			12 is r0=up
+			20 vote r0=d
+			22 vote r0=u
+			22 is r0=up
+			30 vote r0=d
+			32 vote r0=u
+			32 is r0=waiting
+			32 end r0=waiting
+			110 is r0=waiting
+			130 is r0=up
+			130 end r0=up
+			900 vote r0=d
+			910 vote r0=u
+			910 is r0=up`},
+		"what waits is out for the brake": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 vote r0=u
+			30 vote r1=d
+			30 is r0=waiting r1=held
+			69 is r0=waiting r1=held
+			70 is r0=up r1=down`},
+		"what the brake held has nothing to wait for": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 vote r1=d
+			20 is r0=down r1=held
+			25 vote r1=u
+			25 is r0=down r1=up
+			25 end r1=up`},
+		"a pin": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 pin r0 30
+			20 is r0=pinned
+			20 end r0=pinned
+			30 vote r0=u
+			51 is r0=up`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			newCouncil(t, tt.regions, tt.instances, tt.change).play(tt.script)
+		})
+	}
+}
