@@ -43,8 +43,8 @@ func Flags(v regions.Verdict) string {
 		on   bool
 		word string
 	}{
-		{v.Drained != nil, "drained"}, {v.Held, "held"}, {v.Frozen, "frozen"},
-		{v.Demoted, "demoted"}, {v.Suspect, "suspect"},
+		{v.Drained != nil, "drained"}, {v.Pinned != nil, "pinned"}, {v.Held, "held"}, {v.Frozen, "frozen"},
+		{v.Demoted, "demoted"}, {v.Lacks != "", "lacks " + v.Lacks}, {v.Waiting, "waiting"}, {v.Ramp > 0, "ramping"}, {v.Suspect, "suspect"},
 	} {
 		if f.on {
 			out += ", " + f.word

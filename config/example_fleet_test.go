@@ -55,10 +55,15 @@ func TestExampleZones(t *testing.T) {
 
 func TestExampleRegionsAndChecks(t *testing.T) {
 	f := loadExample(t)
+	fleet := Recovery{Failback: FailbackManual, Hold: 30 * time.Second, SlowStart: 2 * time.Minute}
+	wantEqual(t, "recovery", f.Recovery, fleet)
+	wantEqual(t, "damping", f.Damping, Damping{On: true, HalfLife: 10 * time.Minute, Suppress: 4, Reuse: 1.5, Longest: time.Hour})
 	wantEqual(t, "regions", f.Regions, []Region{
-		{Pos: at(29, 12), Name: "us-east", Latitude: 38.95, Longitude: -77.45, Country: "US", Capacity: 200, MinUp: 0.5},
-		{Pos: at(30, 12), Name: "us-west", Latitude: 45.60, Longitude: -121.18, Country: "US", Capacity: 100, BiasKm: -100, MinUp: 0.5},
-		{Pos: at(31, 12), Name: "eu-west", Latitude: 51.51, Longitude: -0.13, Country: "GB", Continent: "EU", Capacity: 100, MinUp: 0.5},
+		{Pos: at(29, 12), Name: "us-east", Latitude: 38.95, Longitude: -77.45, Country: "US", Capacity: 200, MinUp: 0.5,
+			Entrance: netip.MustParseAddr("192.0.2.254"), Check: "db", Vantage: true, Recovery: fleet},
+		{Pos: at(30, 12), Name: "us-west", Latitude: 45.60, Longitude: -121.18, Country: "US", Capacity: 100, BiasKm: -100, MinUp: 0.5, Vantage: true, Recovery: fleet},
+		{Pos: at(31, 12), Name: "eu-west", Latitude: 51.51, Longitude: -0.13, Country: "GB", Continent: "EU", Capacity: 100, MinUp: 0.5,
+			Recovery: Recovery{Failback: FailbackAfter, After: 5 * time.Minute, Hold: 2 * time.Minute}},
 	})
 	wantEqual(t, "checks", f.Checks, []Check{
 		{

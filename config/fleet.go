@@ -21,6 +21,8 @@ type Fleet struct {
 	Services []Service // `services`
 	Places   []Place   // `places`: sorted by prefix; a longer prefix wins over a shorter one
 	Brake    Brake     // `brake`
+	Recovery Recovery  // `recovery`: what holds for regions that do not say otherwise
+	Damping  Damping   // `recovery.damping`
 
 	countries []Mention
 }
@@ -88,6 +90,11 @@ type Region struct {
 	Capacity  float64 // `capacity`: above 0, relative to the other regions'; default 100
 	BiasKm    float64 // `bias`: a distance such as 500km, positive attracts clients; -20000km..20000km, default 0
 	MinUp     float64 // `min_up`: 0..1, a region with a smaller share of its endpoints up is down; default 0.5
+
+	Entrance netip.Addr // `entrance`: what Check probes; invalid when the region has no check of its own
+	Check    string     // `check`: the name of one of Fleet.Checks, or ""
+	Vantage  bool       // `vantage`: whether instances there vote; default true
+	Recovery Recovery   // `failback`, `hold`, `slow_start`; default: Fleet.Recovery
 }
 
 // The kinds of check.
@@ -137,6 +144,7 @@ type Service struct {
 	AllDown   string        // `all_down`: AllDownFailOpen by default
 	Fallback  []netip.Addr  // `all_down: {fallback: [...]}`
 	Endpoints []Endpoint    // `endpoints`: at least one; sorted by the order of Fleet.Regions, then as in the file
+	Needs     []string      // `needs`: names of other services that it drops with, region by region; no circles
 	HTTPS     *Binding      // `https`: nil when not given; only with addresses
 	SVCB      *Binding      // `svcb`: the same
 }

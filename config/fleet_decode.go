@@ -10,7 +10,8 @@ type fleetDecoder struct {
 	regions  *register
 	checks   *register
 	services *register
-	names    []item // of fleet.Services
+	names    []item   // of fleet.Services
+	needs    [][]item // of fleet.Services: the names that each needs
 }
 
 func newFleetDecoder(d *decoder, fleet *Fleet, read func(string) ([]byte, error)) *fleetDecoder {
@@ -24,14 +25,16 @@ func newFleetDecoder(d *decoder, fleet *Fleet, read func(string) ([]byte, error)
 }
 
 func (d *fleetDecoder) decode(root item) {
-	t := root.table("zones", "regions", "checks", "services", "places", "brake")
+	t := root.table("zones", "regions", "checks", "services", "places", "brake", "recovery")
 	for _, v := range d.some(t, "zones", "zones", "[{name: ...}]") {
 		d.fleet.Zones = append(d.fleet.Zones, d.zone(v))
 	}
+	d.fleet.Recovery, d.fleet.Damping = d.recovery(t.get("recovery"))
 	for _, v := range d.some(t, "regions", "regions", "[{name: ..., latitude: ..., longitude: ...}]") {
 		d.fleet.Regions = append(d.fleet.Regions, d.region(v))
 	}
 	d.tooMany(t.get("regions"))
+	d.someVantage(t.get("regions"))
 	for _, v := range t.get("checks").items("checks") {
 		d.fleet.Checks = append(d.fleet.Checks, d.check(v))
 	}
@@ -58,6 +61,18 @@ const maxRegions = 256
 func (d *fleetDecoder) tooMany(v item) {
 	if len(d.fleet.Regions) > maxRegions {
 		v.fail("more than 256 regions", "a fleet may have 256; join those that lie near one another")
+	}
+}
+
+// someVantage wants a region whose instances vote.
+func (d *fleetDecoder) someVantage(v item) {
+	for _, r := range d.fleet.Regions {
+		if r.Vantage {
+			return
+		}
+	}
+	if len(d.fleet.Regions) > 0 {
+		v.fail("no region is a vantage", "remove vantage: false where instances run")
 	}
 }
 
@@ -104,9 +119,10 @@ func parseCountry(s string) (string, flaw) {
 }
 
 func (d *fleetDecoder) region(v item) Region {
-	t := v.table("name", "latitude", "longitude", "country", "continent", "capacity", "bias", "min_up")
+	t := v.table("name", "latitude", "longitude", "country", "continent", "capacity", "bias", "min_up",
+		"entrance", "check", "vantage", "failback", "hold", "slow_start")
 	name := t.need("name", "us-east")
-	return Region{
+	r := Region{
 		Pos:       name.at,
 		Name:      d.label(name, d.regions),
 		Latitude:  t.need("latitude", "degrees, such as 38.95").real(0, -90, 90),
@@ -116,5 +132,9 @@ func (d *fleetDecoder) region(v item) Region {
 		Capacity:  t.get("capacity").real(100, 0.001, 1e9),
 		BiasKm:    t.get("bias").km(0),
 		MinUp:     t.get("min_up").share(0.5),
+		Vantage:   t.get("vantage").yes(true),
+		Recovery:  d.comeback(t, d.fleet.Recovery),
 	}
+	d.entrance(t, &r)
+	return r
 }

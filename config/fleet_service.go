@@ -12,7 +12,7 @@ const (
 )
 
 func (d *fleetDecoder) service(v item) Service {
-	t := v.table("name", "check", "ttl", "policy", "all_down", "endpoints", "https", "svcb")
+	t := v.table("name", "check", "ttl", "policy", "all_down", "endpoints", "https", "svcb", "needs")
 	name := t.need("name", "www.gslb.example.com")
 	s := Service{Pos: name.at, Check: d.uses(t.need("check", "the name of one of the checks"), d.checks)}
 	s.Name, _ = parsed(name, "a domain name", parseDomain)
@@ -24,6 +24,7 @@ func (d *fleetDecoder) service(v item) Service {
 	s.Policy = d.policy(t.get("policy"), aliased(s.Endpoints))
 	s.HTTPS = d.binding(t.get("https"), aliased(s.Endpoints))
 	s.SVCB = d.binding(t.get("svcb"), aliased(s.Endpoints))
+	s.Needs = d.needed(t.get("needs"))
 	return s
 }
 

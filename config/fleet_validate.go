@@ -13,8 +13,11 @@ func (d *fleetDecoder) validate() {
 	d.zones.blind = d.zones.blind || len(d.zones.order) == 0
 	d.regions.dangling()
 	d.checks.dangling()
+	d.services.dangling()
 	d.placeServices()
 	d.circles()
+	d.placeNeeds()
+	d.needCircles()
 }
 
 // placeServices finds the zone of each service: the innermost around it.
@@ -40,7 +43,26 @@ func (d *fleetDecoder) placeServices() {
 
 // circles reports aliases that lead back to where they started.
 func (d *fleetDecoder) circles() {
-	w := walker{services: map[string]*Service{}, done: map[string]bool{}}
+	d.walk(aliasesOf, func(at int, path []string) {
+		d.names[at].fail("aliases in a circle: "+chain(path),
+			"let one of them lead to a name outside the circle, or use addresses")
+	})
+}
+
+func aliasesOf(s *Service) []string {
+	var names []string
+	for _, e := range s.Endpoints {
+		if e.Alias != "" {
+			names = append(names, e.Alias)
+		}
+	}
+	return names
+}
+
+// walk follows next from every service, and calls circle with the index of a
+// service that leads back to itself, and the way there.
+func (d *fleetDecoder) walk(next func(*Service) []string, circle func(at int, path []string)) {
+	w := walker{next: next, services: map[string]*Service{}, done: map[string]bool{}}
 	index := map[string]int{}
 	for i := range d.fleet.Services {
 		s := &d.fleet.Services[i]
@@ -49,15 +71,13 @@ func (d *fleetDecoder) circles() {
 		}
 	}
 	for _, s := range d.fleet.Services {
-		w.visit(s.Name, func(path []string) {
-			d.names[index[path[0]]].fail("aliases in a circle: "+chain(append(path, path[0])),
-				"let one of them lead to a name outside the circle, or use addresses")
-		})
+		w.visit(s.Name, func(path []string) { circle(index[path[0]], append(path, path[0])) })
 	}
 }
 
-// walker follows aliases from service to service, each service once.
+// walker goes from service to service, to each once.
 type walker struct {
+	next     func(*Service) []string
 	services map[string]*Service
 	done     map[string]bool
 	path     []string
@@ -73,10 +93,8 @@ func (w *walker) visit(name string, circle func(path []string)) {
 		return
 	}
 	w.path = append(w.path, name)
-	for _, e := range s.Endpoints {
-		if e.Alias != "" {
-			w.visit(e.Alias, circle)
-		}
+	for _, n := range w.next(s) {
+		w.visit(n, circle)
 	}
 	w.path = w.path[:len(w.path)-1]
 	w.done[name] = true

@@ -168,32 +168,27 @@ func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
 func topologyOf(f *config.Fleet) *regions.Topology {
 	t := &regions.Topology{
 		Hash:  f.Hash,
-		Brake: regions.Brake{Share: f.Brake.Share, Window: f.Brake.Window},
-	}
-	index := map[string]int{}
-	for i, r := range f.Regions {
-		index[r.Name] = i
-		t.Regions = append(t.Regions, regionOf(r))
+		Brake: regions.Brake{Share: f.Brake.Share, Window: f.Brake.Window}, Damping: dampingOf(f.Damping),
 	}
 	checks := map[string]healthcheck.Check{}
 	for _, c := range f.Checks {
 		checks[c.Name] = checkOf(c)
 	}
+	index := map[string]int{}
+	for i, r := range f.Regions {
+		index[r.Name] = i
+		t.Regions = append(t.Regions, regionOf(r, checks[r.Check]))
+	}
+	services := map[string]int{}
+	for i, s := range f.Services {
+		services[s.Name] = i
+	}
 	for _, s := range f.Services {
-		t.Services = append(t.Services, serviceOf(s, index, checks[s.Check]))
+		out := serviceOf(s, index, checks[s.Check])
+		out.Needs = indices(s.Needs, services)
+		t.Services = append(t.Services, out)
 	}
 	return t
-}
-
-func regionOf(r config.Region) regions.Region {
-	continent := r.Continent
-	if continent == "" {
-		continent = geo.ContinentOf(r.Country)
-	}
-	return regions.Region{
-		Name: r.Name, At: geo.Point{Lat: r.Latitude, Lon: r.Longitude}, Country: r.Country,
-		Continent: continent, Capacity: r.Capacity, BiasKm: r.BiasKm, MinUp: r.MinUp,
-	}
 }
 
 func checkOf(c config.Check) healthcheck.Check {
@@ -280,21 +275,6 @@ func placeRules(f *config.Fleet) []geo.PlaceRule {
 			place.Point, place.Located = pt, true
 		}
 		out[i] = geo.PlaceRule{Prefix: p.Prefix, Place: place}
-	}
-	return out
-}
-
-// targetsOf lists what an instance probes for a topology.
-func targetsOf(t *regions.Topology) []healthcheck.Target {
-	var out []healthcheck.Target
-	for _, s := range t.Services {
-		for _, e := range s.Endpoints {
-			target := healthcheck.Target{ID: e.ID, Name: strings.TrimSuffix(s.Name, "."), Addr: e.Addr, Alias: e.Alias, Check: s.Check}
-			if e.Probe.IsValid() {
-				target.Addr, target.Alias = e.Probe, ""
-			}
-			out = append(out, target)
-		}
 	}
 	return out
 }

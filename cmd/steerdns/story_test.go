@@ -34,6 +34,7 @@ type story struct {
 	responder *dnsserver.Responder
 	counters  *dnsserver.Counters
 	ballots   map[string]regions.Ballot // by instance
+	marks     map[string]regions.Mark
 	overrides []regions.Override
 	revision  int64
 	storeLost bool
@@ -171,13 +172,16 @@ func (s *story) judge() error {
 	s.revision++
 	p := &regions.Picture{Cluster: 1, Revision: s.revision, Overrides: s.overrides}
 	for _, name := range sortedKeys(s.ballots) {
-		p.Ballots = append(p.Ballots, s.ballots[name])
+		b := s.ballots[name]
+		b.Marks = s.marks // all instances remember what this one did
+		p.Ballots = append(p.Ballots, b)
 	}
 	in := regions.Input{Topology: s.fleet.topology, Picture: p, Ballots: p.Ballots, StoreLost: s.storeLost, Previous: s.world, Now: s.now}
 	if s.storeLost && s.world == nil {
 		in.Picture = nil
 	}
 	s.world = regions.Judge(in)
+	s.marks = regions.MarksOf(s.world)
 	s.view = dnsserver.Compile(s.world, s.fleet.zones, s.locator.Atlas, s.view)
 	s.responder.Publish(s.view)
 	return nil
@@ -281,11 +285,11 @@ func (s *story) cmdStatus(*testscript.TestScript, []string) (string, error) {
 	st := admin.MakeStatus(s.world, nil, admin.Facts{Ready: s.world.Ready, Store: admin.StoreStatus{Connected: !s.storeLost}})
 	var b strings.Builder
 	for _, r := range st.Regions {
-		fmt.Fprintf(&b, "%s %s: %s\n", r.Name, verdictWord(r.Verdict), r.Reason)
+		fmt.Fprintf(&b, "%s %s: %s\n", r.Name, verdictWord(r.Verdict), r.Why())
 	}
 	for _, e := range st.Endpoints {
 		if word := verdictWord(e.Verdict); word != "up" {
-			fmt.Fprintf(&b, "%s/%s %s: %s\n", e.Region, e.Address, word, e.Reason)
+			fmt.Fprintf(&b, "%s/%s %s: %s\n", e.Region, e.Address, word, e.Why())
 		}
 	}
 	return b.String(), nil
