@@ -1,6 +1,9 @@
 package regions
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Bounds on what a ballot may claim as its beat; outside of them the default
 // or the longest counts.
@@ -13,9 +16,29 @@ const (
 // monotonic clock. A vote's age is not the store's key's: a lease may live on
 // without its instance, and die without it.
 type sighting struct {
-	boot string
+	boot string // of the newest that was seen, as seq
 	seq  uint64
 	at   time.Time
+	past []string // boots before that one
+	back bool     // what is there now is older than what was seen: the store was restored from a backup
+}
+
+// mostPast is how many boots of an instance are remembered.
+const mostPast = 8
+
+// wentBack tells whether a ballot is from before the newest one.
+func (s sighting) wentBack(b Ballot) bool {
+	return s.boot == b.Boot && b.Seq < s.seq || slices.Contains(s.past, b.Boot)
+}
+
+// next is the sighting of a newer ballot.
+func (s sighting) next(b Ballot, at time.Time) sighting {
+	n := sighting{boot: b.Boot, seq: b.Seq, at: at, past: s.past}
+	if s.boot != b.Boot {
+		n.past = append(slices.Clone(s.past), s.boot)
+		n.past = n.past[max(0, len(n.past)-mostPast):]
+	}
+	return n
 }
 
 // ages is the sightings by instance name.
@@ -23,7 +46,8 @@ type ages map[string]sighting
 
 // see notes which ballots moved, and forgets those that are gone. A ballot
 // that is seen for the first time may be as old as its store was away, leases
-// and all: unless trusting, it has to move once before it counts.
+// and all: unless trusting, it has to move once before it counts. One that
+// moved back came with a backup, and says what was long ago.
 func (a ages) see(ballots []Ballot, trusting bool, now time.Time) {
 	here := make(map[string]bool, len(ballots))
 	for _, b := range ballots {
@@ -31,7 +55,14 @@ func (a ages) see(ballots []Ballot, trusting bool, now time.Time) {
 		last, known := a[b.Instance]
 		switch {
 		case known && last.boot == b.Boot && last.seq == b.Seq:
-		case known || trusting:
+			last.back = false
+			a[b.Instance] = last
+		case known && last.wentBack(b):
+			last.back = true
+			a[b.Instance] = last
+		case known:
+			a[b.Instance] = last.next(b, now)
+		case trusting:
 			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq, at: now}
 		default:
 			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq} // stale since ever
@@ -53,8 +84,9 @@ func (a ages) fresh(p *Picture, grace time.Duration, now time.Time) ([]Ballot, t
 	var fresh []Ballot
 	var next time.Time
 	for _, b := range p.Ballots {
-		until := a[b.Instance].at.Add(3*beatOf(b) + grace)
-		if until.After(now) {
+		seen := a[b.Instance]
+		until := seen.at.Add(3*beatOf(b) + grace)
+		if !seen.back && until.After(now) {
 			fresh = append(fresh, b)
 			next = earliest(next, until)
 		}
