@@ -64,7 +64,8 @@ func (b backend) Facts() admin.Facts {
 // older or another store, and hands the refused picture in once more. While
 // the store is believed there is nothing to say: the word would lie in wait.
 func (b backend) AcceptCluster(id uint64) error {
-	if b.Facts().Store.Connected && b.state.Refused() == nil {
+	refused := b.state.Refused()
+	if b.Facts().Store.Connected && refused == nil {
 		return &admin.Refusal{Status: http.StatusConflict, Message: "this instance believes its store already: there is nothing to accept"}
 	}
 	b.follower.older.Store(true)
@@ -72,7 +73,9 @@ func (b backend) AcceptCluster(id uint64) error {
 	if s, err := b.link.use(); err == nil {
 		s.AllowCluster(id)
 	}
-	if p := b.Picture(); p != nil && p.Cluster == id {
+	// The last believed picture, of the same cluster before it went back,
+	// must not use up the word.
+	if p := b.Picture(); p != nil && refused != nil && p.Cluster == id && p.Revision == refused.Revision {
 		b.onPicture(p)
 	}
 	return nil

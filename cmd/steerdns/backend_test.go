@@ -42,3 +42,18 @@ func TestBackendKeepsNoWordInStock(t *testing.T) {
 		t.Errorf("the word did not help: %v", err)
 	}
 }
+
+// When the same cluster went back, the picture at hand is the last believed
+// one: it must not use up the word for the one to come.
+func TestBackendKeepsTheWordForTheRestoredCluster(t *testing.T) {
+	in := newTestFollower(t, config.FleetSource{BuiltIn: true}).in
+	in.onPicture(&regions.Picture{Cluster: 1, Revision: 94})
+	in.onStatus(store.Status{Cluster: 1, Reason: "etcd shows revision 52 after 94 had been seen"})
+	if err := (backend{in}).AcceptCluster(1); err != nil {
+		t.Fatal(err)
+	}
+	in.onPicture(&regions.Picture{Cluster: 1, Revision: 52})
+	if r := in.state.Refused(); r != nil {
+		t.Errorf("the restored cluster is refused, word or no word: %s", r.Reason)
+	}
+}
