@@ -93,6 +93,9 @@ func notes(s Status, w *regions.World, f Facts) []string {
 		age := time.Duration(f.Store.StateAge * float64(time.Second)).Round(time.Second)
 		add("the store is away (%s); the last state stands and is %s old", f.Store.Reason, age)
 	}
+	if f.Store.Connected && f.Store.Reason != "" {
+		add("the store is read, but %s", f.Store.Reason)
+	}
 	if f.Refused != nil {
 		add("the store's state is refused since %s: %s (if that is right: steerdns accept-cluster %016x, at every instance)",
 			f.Refused.At.UTC().Format(time.RFC3339), f.Refused.Reason, f.Refused.Cluster)

@@ -144,10 +144,29 @@ func (s *Store) knock(ctx context.Context, endpoint string) error {
 	} else {
 		conn, err = new(net.Dialer).DialContext(ctx, network, address)
 	}
-	if err == nil {
-		err = conn.Close()
+	if err != nil {
+		return err
 	}
-	return err
+	return errors.Join(verdictOn(conn), conn.Close())
+}
+
+// verdictTimeout is how long a server is given to refuse a certificate.
+const verdictTimeout = 200 * time.Millisecond
+
+// verdictOn waits for what a server says of our certificate: in TLS 1.3 that
+// comes after the handshake (RFC 8446 section 4.4.2.4), instead of data.
+func verdictOn(conn net.Conn) error {
+	if _, secure := conn.(*tls.Conn); !secure {
+		return nil
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(verdictTimeout)); err != nil {
+		return err
+	}
+	_, err := conn.Read(make([]byte, 1))
+	if alert, refused := errors.AsType[*net.OpError](err); refused && alert.Op == "remote error" {
+		return err
+	}
+	return nil // silence or data: it is content
 }
 
 func dialAddress(endpoint string) (network, address string) {
