@@ -10,4 +10,6 @@
 // STEERDNS_RUNS (default 1) is how often each failover is measured, and
 // STEERDNS_ETCD_GONE (default 20s) how long the store stays away. With -v the
 // measured times are printed beside their bounds.
+//
+// TestFleet plays the scripts of testdata/fleet; its README tells their words.
 package e2e
