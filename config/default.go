@@ -53,6 +53,12 @@ func DefaultInstance() *Instance {
 			MaxUDPSize: 1232,
 			Identity:   "local",
 			TCP:        TCP{MaxConnections: 1024, MaxPerClient: 32, IdleTimeout: 10 * time.Second},
+			TLS:        Encrypted{TCP: TCP{MaxConnections: 1024, MaxPerClient: 32, IdleTimeout: 10 * time.Second}},
+			HTTPS: Encrypted{
+				TCP: TCP{MaxConnections: 512, MaxPerClient: 32, IdleTimeout: 10 * time.Second}, MaxStreams: 100, Path: "/dns-query",
+			},
+			QUIC:  Encrypted{TCP: TCP{MaxConnections: 512, MaxPerClient: 32, IdleTimeout: 10 * time.Second}, MaxStreams: 100},
+			Drain: 10 * time.Second,
 		},
 		Admin: Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")},
 		Log:   Log{Level: slog.LevelInfo, Format: LogText},

@@ -62,7 +62,7 @@
 // # The instance file
 //
 // testdata/example-instance.yaml shows every part; the types Instance, Store,
-// Embedded, Etcd, DNS, TCP, Geo, Admin and Log give ranges and defaults.
+// Embedded, Etcd, DNS, TCP, Encrypted, Certificate, Geo, Admin and Log give ranges and defaults.
 //
 //	name*, region*
 //	fleet*   a path, or etcd for what `steerdns apply` stored
@@ -70,7 +70,10 @@
 //	store    {embedded: {dir, listen}} or {etcd: {endpoints*, prefix, ca,
 //	         cert, key, username, password | password_file}}
 //	dns      listen, workers, max_udp_size,
-//	         tcp: {max_connections, max_per_client, idle_timeout}
+//	         tcp: {max_connections, max_per_client, idle_timeout},
+//	         tls, https and quic: the same, and listen, max_streams (not
+//	         tls), path (https), certificates: [{cert*, key*}], proxy,
+//	         drain_timeout
 //	geo      city, country, asn
 //	admin    listen: an address, or off
 //	log      level, format

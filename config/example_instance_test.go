@@ -27,6 +27,21 @@ func TestExampleInstance(t *testing.T) {
 		DNS: DNS{
 			Listen:     []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300"), netip.MustParseAddrPort("[::1]:5300")},
 			MaxUDPSize: 1232, Identity: "us-east-1", TCP: TCP{MaxConnections: 1024, MaxPerClient: 32, IdleTimeout: 10 * time.Second},
+			TLS: Encrypted{
+				Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8853")},
+				TCP:    TCP{MaxConnections: 2048, MaxPerClient: 64, IdleTimeout: 20 * time.Second},
+			},
+			HTTPS: Encrypted{
+				Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8443")},
+				TCP:    TCP{MaxConnections: 512, MaxPerClient: 32, IdleTimeout: 10 * time.Second}, MaxStreams: 50, Path: "/dns-query",
+			},
+			QUIC: Encrypted{
+				Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8853")},
+				TCP:    TCP{MaxConnections: 512, MaxPerClient: 32, IdleTimeout: 30 * time.Second}, MaxStreams: 20,
+			},
+			Certificates: []Certificate{{Cert: "testdata/ns.pem", Key: "testdata/ns-key.pem"}},
+			Proxy:        []netip.Prefix{netip.MustParsePrefix("192.0.2.10/32"), netip.MustParsePrefix("2001:db8::/64")},
+			Drain:        5 * time.Second,
 		},
 		Geo:   Geo{City: "testdata/GeoLite2-City.mmdb", ASN: "testdata/GeoLite2-ASN.mmdb"},
 		Admin: Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")},
@@ -77,6 +92,7 @@ log: {level: debug, format: json}
 	wantEqual(t, "dns", in.DNS, DNS{
 		Listen:  []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:0"), netip.MustParseAddrPort("[::]:53")},
 		Workers: 4, MaxUDPSize: 1400, Identity: "a", TCP: TCP{MaxConnections: 8, MaxPerClient: 8, IdleTimeout: 10 * time.Second},
+		TLS: DefaultInstance().DNS.TLS, HTTPS: DefaultInstance().DNS.HTTPS, QUIC: DefaultInstance().DNS.QUIC, Drain: 10 * time.Second,
 	})
 	in = parse("dns: {identity: \"off\", version: steerdns, cookies: {secrets_file: s.txt, require: true}}\n")
 	wantEqual(t, "identity and version", []string{in.DNS.Identity, in.DNS.Version}, []string{"", "steerdns"})

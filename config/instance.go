@@ -69,9 +69,16 @@ type DNS struct {
 	Version    string           // `version`: for version.server and version.bind; "" (the default) for "off"
 	Cookies    Cookies          // `cookies`
 	TSIGKeys   string           // `tsig_keys`: file of the keys for signed queries, transfers and NOTIFY; "" (the default): none
+
+	TLS          Encrypted      // `tls`: DNS over TLS
+	HTTPS        Encrypted      // `https`: DNS over HTTPS
+	QUIC         Encrypted      // `quic`: DNS over QUIC
+	Certificates []Certificate  // `certificates`: needed by those three; the first is for clients that name none
+	Proxy        []netip.Prefix // `proxy`: load balancers whose packets and connections begin with a PROXY header (version 2)
+	Drain        time.Duration  // `drain_timeout`: how long connections may go on after a handover, 0..5m, default 10s
 }
 
-// TCP bounds what stream clients may take.
+// TCP bounds what the clients of a stream transport may take.
 type TCP struct {
 	MaxConnections int           // `max_connections`: in all, 1..1000000, default 1024
 	MaxPerClient   int           // `max_per_client`: of one address, 1..MaxConnections; default 32, or MaxConnections when that is less

@@ -8,31 +8,36 @@ import (
 
 // dns reads where and how queries are answered by the instance of that name.
 func (d *decoder) dns(file, name string, v item) DNS {
-	t := v.table("listen", "workers", "max_udp_size", "tcp", "identity", "version", "cookies", "tsig_keys")
+	t := v.table("listen", "workers", "max_udp_size", "tcp", "identity", "version", "cookies", "tsig_keys",
+		"tls", "https", "quic", "certificates", "proxy", "drain_timeout")
 	tcp := t.get("tcp").table("max_connections", "max_per_client", "idle_timeout")
-	connections := tcp.get("max_connections").integer(1024, 1, 1000000)
-	return DNS{
-		Listen:     d.listeners(t.get("listen")),
+	seen := map[netip.AddrPort]Pos{}
+	out := DNS{
+		Listen:     plainListeners(t.get("listen"), seen),
 		Workers:    int(t.get("workers").integer(0, 0, 1024)),
 		MaxUDPSize: int(t.get("max_udp_size").integer(1232, 512, 4096)),
 		Identity:   t.get("identity").disclosed(name),
 		Version:    t.get("version").disclosed(""),
 		Cookies:    d.cookies(file, t.get("cookies")),
 		TSIGKeys:   resolved(file, t.get("tsig_keys"), ""),
-		TCP: TCP{
-			MaxConnections: int(connections),
-			MaxPerClient:   int(tcp.get("max_per_client").integer(min(32, connections), 1, connections)),
-			IdleTimeout:    tcp.get("idle_timeout").duration(10*time.Second, 100*time.Millisecond, 10*time.Minute),
-		},
+		TCP:        limits(tcp, 1024),
+		Proxy:      loadBalancers(t.get("proxy")),
+		Drain:      t.get("drain_timeout").duration(10*time.Second, 0, 5*time.Minute),
 	}
+	d.encrypted(file, t, seen, &out)
+	return out
 }
 
-func (d *decoder) listeners(v item) []netip.AddrPort {
+func plainListeners(v item, seen map[netip.AddrPort]Pos) []netip.AddrPort {
 	if !v.given() {
 		return []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}
 	}
+	return listeners(v, seen)
+}
+
+// listeners reads addresses to listen on, none of which is among those seen.
+func listeners(v item, seen map[netip.AddrPort]Pos) []netip.AddrPort {
 	var out []netip.AddrPort
-	seen := map[netip.AddrPort]Pos{}
 	list := v.items("listen addresses")
 	for _, e := range list {
 		a, ok := parsed(e, "address:port", parseListen)

@@ -131,6 +131,9 @@ func (v item) quoteFix(want string) string {
 	if v.given() && (v.kind == kindNumber || v.kind == kindBool) {
 		return "put it in quotes if it is meant: " + strconv.Quote(clip(v.text))
 	}
+	if v.given() && v.kind == kindTable {
+		return "write " + want + " as one value, in quotes if it has a colon"
+	}
 	return "write " + want + " as one value"
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -290,13 +289,4 @@ func topologyID(t *regions.Topology) string {
 // hasRegion tells whether the topology knows the region by that name.
 func hasRegion(t *regions.Topology, name string) bool {
 	return slices.ContainsFunc(t.Regions, func(r regions.Region) bool { return r.Name == name })
-}
-
-// addrStrings writes listeners for people and for the store.
-func addrStrings(list []netip.AddrPort) []string {
-	out := make([]string, len(list))
-	for i, a := range list {
-		out[i] = a.String()
-	}
-	return out
 }

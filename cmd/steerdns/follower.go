@@ -159,6 +159,9 @@ func (f *follower) follow(file *regions.FleetFile) {
 
 // reload answers SIGHUP.
 func (f *follower) reload() {
+	if f.in.certificates != nil {
+		f.in.certificates.Reload()
+	}
 	if f.in.conf.Fleet.Path == "" {
 		f.in.log.Info("nothing to reload: the fleet file comes from the store, and geography files are followed")
 		return

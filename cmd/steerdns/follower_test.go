@@ -21,7 +21,7 @@ func newTestFollower(t *testing.T, source config.FleetSource) *follower {
 	log := slog.New(slog.DiscardHandler)
 	in := &instance{
 		conf: conf, log: log, voted: newLatest[struct{}](), counters: newTransitions(),
-		link: &storeLink{conf: conf.Store, log: log}, dns: dnsserver.NewServer(dnsOptions(conf, log)),
+		link: &storeLink{conf: conf.Store, log: log}, dns: dnsserver.NewServer(dnsserver.Options{}),
 	}
 	in.wire()
 	return in.follower

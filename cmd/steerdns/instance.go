@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,7 +46,10 @@ type instance struct {
 	secrets    *secretKeeper // of cookies; nil: a random one serves
 	keys       *secretKeeper // TSIG keys; nil: there are none
 	adminLn    net.Listener  // nil: the admin surface is off
-	voted      *latest[struct{}]
+
+	certificates *dnsserver.Certificates // nil: only plain DNS
+
+	voted *latest[struct{}]
 }
 
 // newInstance builds the parts and opens the listeners, so that a taken port
@@ -56,8 +58,11 @@ func newInstance(conf *config.Instance, log *slog.Logger) (*instance, error) {
 	in := &instance{conf: conf, log: log, started: time.Now(), voted: newLatest[struct{}](), counters: newTransitions()}
 	in.link = &storeLink{instance: conf.Name, conf: conf.Store, log: log}
 	in.transfers = in.newTransfers()
-	opt := dnsOptions(conf, log)
-	opt.Transfers = in.transfers
+	opt, err := dnsOptions(conf, log)
+	if err != nil {
+		return nil, err
+	}
+	in.certificates, opt.Transfers = opt.Certificates, in.transfers
 	in.dns = dnsserver.NewServer(opt)
 	if err := in.openSecrets(); err != nil {
 		return nil, err
@@ -88,20 +93,6 @@ func (in *instance) openSecrets() error {
 		err = errors.Join(err, in.keys.open())
 	}
 	return err
-}
-
-func dnsOptions(conf *config.Instance, log *slog.Logger) dnsserver.Options {
-	workers := conf.DNS.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	return dnsserver.Options{
-		Listen: conf.DNS.Listen, Workers: workers, MaxUDP: conf.DNS.MaxUDPSize, Log: log,
-		Instance: conf.DNS.Identity, Version: conf.DNS.Version, Cookies: dnsserver.CookieOptions{Require: conf.DNS.Cookies.Require},
-		TCP: dnsserver.StreamOptions{
-			MaxConns: conf.DNS.TCP.MaxConnections, MaxPerClient: conf.DNS.TCP.MaxPerClient, IdleTimeout: conf.DNS.TCP.IdleTimeout,
-		},
-	}
 }
 
 // wire connects the parts.
@@ -259,6 +250,9 @@ func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func(
 		if k != nil {
 			g.Go(func() error { return k.run(ctx) })
 		}
+	}
+	if in.certificates != nil {
+		g.Go(func() error { return in.certificates.Run(ctx) })
 	}
 	if in.adminLn != nil {
 		srv := admin.NewServer(backend{in}, in.metrics(), in.log)

@@ -59,8 +59,7 @@ func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {
 	unhook := context.AfterFunc(ctx, func() { notify(log, daemon.SdNotifyStopping) })
 	defer unhook()
 	err = in.run(ctx, reload, func() {
-		log.Info("serving", "instance", conf.Name, "region", conf.Region, "version", versionString(),
-			"dns", addrStrings(in.dns.Addrs()), "admin", in.adminAddr())
+		log.With("instance", conf.Name, "region", conf.Region, "version", versionString()).Info("serving", in.listeners()...)
 		notify(log, daemon.SdNotifyReady)
 	})
 	if err == nil {
