@@ -97,6 +97,10 @@ log: {level: debug, format: json}
 	in = parse("dns: {identity: \"off\", version: steerdns, cookies: {secrets_file: s.txt, require: true}}\n")
 	wantEqual(t, "identity and version", []string{in.DNS.Identity, in.DNS.Version}, []string{"", "steerdns"})
 	wantEqual(t, "cookies", in.DNS.Cookies, Cookies{"/etc/steerdns/s.txt", true})
+	in = parse("dns: {rrl: {rate: 20, errors: 5, exempt: [192.0.2.0/24]}, access: {deny: [\"2001:db8::/32\"], denied: drop, max_rate: 100}}\n")
+	wantEqual(t, "rrl", *in.DNS.RateLimit, RateLimit{Rate: 20, Referrals: 20, NoData: 20, NXDomain: 20, Errors: 5, Window: 15 * time.Second,
+		Slip: 2, IPv4Prefix: 24, IPv6Prefix: 56, TableSize: 262144, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	wantEqual(t, "access", in.DNS.Access, Access{Deny: []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")}, Drop: true, MaxRate: 100})
 	in = parse("store: {etcd: {endpoints: [\"etcd.example.com:2379\"], prefix: /a/b, username: u, password: \"p\"}}\n")
 	wantEqual(t, "prefix", in.Store.Etcd.Prefix, "/a/b/")
 	wantEqual(t, "password", in.Store.Etcd.Password, "p")

@@ -69,6 +69,8 @@ type DNS struct {
 	Version    string           // `version`: for version.server and version.bind; "" (the default) for "off"
 	Cookies    Cookies          // `cookies`
 	TSIGKeys   string           // `tsig_keys`: file of the keys for signed queries, transfers and NOTIFY; "" (the default): none
+	RateLimit  *RateLimit       // `rrl`; nil (the default): no response rate limiting
+	Access     Access           // `access`
 
 	TLS          Encrypted      // `tls`: DNS over TLS
 	HTTPS        Encrypted      // `https`: DNS over HTTPS

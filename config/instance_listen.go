@@ -9,7 +9,8 @@ import (
 // dns reads where and how queries are answered by the instance of that name.
 func (d *decoder) dns(file, name string, v item) DNS {
 	t := v.table("listen", "workers", "max_udp_size", "tcp", "identity", "version", "cookies", "tsig_keys",
-		"tls", "https", "quic", "certificates", "proxy", "drain_timeout")
+		"tls", "https", "quic", "certificates", "proxy", "drain_timeout",
+		"rrl", "access")
 	tcp := t.get("tcp").table("max_connections", "max_per_client", "idle_timeout")
 	seen := map[netip.AddrPort]Pos{}
 	out := DNS{
@@ -20,6 +21,8 @@ func (d *decoder) dns(file, name string, v item) DNS {
 		Version:    t.get("version").disclosed(""),
 		Cookies:    d.cookies(file, t.get("cookies")),
 		TSIGKeys:   resolved(file, t.get("tsig_keys"), ""),
+		RateLimit:  d.rateLimit(t.get("rrl")),
+		Access:     d.access(t.get("access")),
 		TCP:        limits(tcp, 1024),
 		Proxy:      loadBalancers(t.get("proxy")),
 		Drain:      t.get("drain_timeout").duration(10*time.Second, 0, 5*time.Minute),

@@ -19,6 +19,8 @@ type Counters struct {
 	failOpen  vec // by service
 	truncated count
 	cookies   [cookieStates]count
+	limited   [replyKinds][limitActions]count
+	overLimit count // replies that RRL found one too many
 	panics    count
 	dropped   [dropReasons]count
 	durations [transports]histogram
@@ -51,6 +53,16 @@ func (c *count) add(n uint64, shared bool) {
 		return
 	}
 	c.n.Store(c.n.Load() + n)
+}
+
+// next adds one and returns the new value.
+func (c *count) next(shared bool) uint64 {
+	if shared {
+		return c.n.Add(1)
+	}
+	n := c.n.Load() + 1
+	c.n.Store(n)
+	return n
 }
 
 const chunkSize = 64
@@ -106,12 +118,14 @@ const (
 	dropHandshake                    // TLS was not agreed on
 	dropProxy                        // a PROXY header that is missing, bad or not to be believed
 	dropUnsendable                   // the system refused to send the reply
+	dropDenied                       // by configuration
+	dropClientRate                   // more queries than one client may ask
 	dropKeepAlive                    // the TCP keepalive option over QUIC
 	dropReasons
 )
 
 var dropReasonNames = [dropReasons]string{"short", "response", "oversize", "connection_limit", "handshake", "proxy", "unsendable",
-	"keepalive"}
+	"denied", "client_rate", "keepalive"}
 
 // histogram counts durations. The last bucket has no upper bound.
 type histogram struct {

@@ -13,8 +13,9 @@ import (
 // hit is the answer found for one query.
 type hit struct {
 	c     *compiled
-	zone  int   // index of the zone asked, -1 when none
-	scope uint8 // for the Client Subnet option of the reply
+	zone  int    // index of the zone asked, -1 when none
+	node  uint32 // of the zones that answered; 0 when none did
+	scope uint8  // for the Client Subnet option of the reply
 
 	serials []uint32 // of the zones, for a SOA in c
 	ede     uint16   // extended error code plus one (RFC 8914); 0: none
@@ -32,7 +33,7 @@ func (v *View) find(q *wire.Query, client netip.Addr) hit {
 	if s.res.Outcome == zone.Refused {
 		return hit{c: refused, zone: -1}
 	}
-	h := hit{zone: s.res.Zone.Index, serials: v.serials}
+	h := hit{zone: s.res.Zone.Index, node: s.res.Node.ID, serials: v.serials}
 	steered := false
 	switch s.res.Outcome {
 	case zone.Steered:

@@ -25,6 +25,7 @@ var (
 	descFailOpen  = desc("fail_open_total", "Steered answers given although all endpoints are down.", "service")
 	descTruncated = desc("truncated_total", "Replies that did not fit and had TC set.")
 	descCookies   = desc("cookies_total", "Queries with a DNS cookie: new to us, bad or out of date, or valid.", "state")
+	descLimited   = desc("rate_limited_total", "Replies that response rate limiting found one too many, by what became of them.", "kind", "action")
 	descDropped   = desc("dropped_total", "Packets, frames and connections that got no reply.", "reason")
 	descPanics    = desc("panics_total", "Queries that failed inside the server and got SERVFAIL.")
 )
@@ -32,7 +33,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descRequests, descResponses, descDuration, descAnswers,
-		descFailOpen, descTruncated, descCookies, descDropped, descPanics} {
+		descFailOpen, descTruncated, descCookies, descLimited, descDropped, descPanics} {
 		ch <- d
 	}
 }
@@ -62,6 +63,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for i := cookieNew; i < cookieStates; i++ {
 		send(ch, descCookies, cookies[i], cookieStateNames[i])
 	}
+	collectLimited(ch, all)
 	for t := range transports {
 		collectDuration(ch, all, t)
 	}
@@ -99,6 +101,18 @@ func (c collector) collectLabelled(ch chan<- prometheus.Metric, all []*Counters)
 	}
 	for slot, n := range failOpen {
 		send(ch, descFailOpen, n, services[slot])
+	}
+}
+
+func collectLimited(ch chan<- prometheus.Metric, all []*Counters) {
+	for kind := range replyKinds {
+		for action := limitDrop; action < limitActions; action++ {
+			n := uint64(0)
+			for _, w := range all {
+				n += w.limited[kind][action].n.Load()
+			}
+			send(ch, descLimited, n, replyKindNames[kind], limitActionNames[action])
+		}
 	}
 }
 

@@ -25,6 +25,8 @@ type Options struct {
 	Instance string           // for NSID and id.server; "": none
 	Version  string           // for version.bind; "": not told
 	Cookies  CookieOptions
+	Access   AccessOptions
+	RRL      RRLOptions
 	MaxUDP   int // longest UDP reply in octets, 512 to 4096; default 1232
 	TCP      StreamOptions
 	DoT      SecureOptions

@@ -48,6 +48,8 @@ type Responder struct {
 
 	balancers loadBalancers    // whose packets say for whom they come
 	transfers *transfer.Server // nil: no keys, and nobody may fetch a zone
+	access    *access
+	rrl       *rrl // nil: off
 }
 
 // NewResponder returns a Responder without a view: it answers SERVFAIL until
@@ -64,6 +66,8 @@ func NewResponder(opt Options) *Responder {
 		requireCookies: opt.Cookies.Require,
 		balancers:      opt.LoadBalancers,
 		transfers:      opt.Transfers,
+		access:         newAccess(opt.Access),
+		rrl:            newRRL(opt.RRL),
 	}
 	r.SetCookieSecrets(opt.Cookies.Secrets)
 	return r
@@ -92,6 +96,7 @@ type asked struct {
 	cookie cookieState
 	server serverCookie      // for the reply
 	signed *tsig.Transaction // nil: the query is not
+	denied bool
 	hit
 }
 
@@ -105,9 +110,18 @@ func (r *Responder) Respond(dst, query []byte, client netip.Addr, tr Transport, 
 		return nil
 	}
 	r.readCookie(&a)
+	if !r.admit(&a) {
+		return nil
+	}
 	r.verify(&a)
 	l := r.live.Load()
 	a.hit = r.find(l, &a)
+	switch r.rrl.judge(&a) {
+	case limitDrop:
+		return nil
+	case limitSlip:
+		a.slip()
+	}
 	reply, truncated := r.compose(dst, &a)
 	c.count(l, &a.q, &a.hit, client, tr, truncated)
 	return reply
@@ -140,6 +154,8 @@ var badCookie = &compiled{rcode: wire.RcodeBadCookie, service: -1, region: -1}
 func (r *Responder) find(l *live, a *asked) hit {
 	q := &a.q
 	switch {
+	case a.denied:
+		return hit{c: refused, zone: -1}
 	case r.wantsBetterCookie(a):
 		return hit{c: badCookie, zone: -1}
 	case a.status != wire.OK:

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"github.com/steerdns/steerdns/config"
+	"github.com/steerdns/steerdns/dnsserver"
+)
+
+func rrlOptions(c *config.RateLimit) dnsserver.RRLOptions {
+	if c == nil {
+		return dnsserver.RRLOptions{}
+	}
+	return dnsserver.RRLOptions{
+		Answers: c.Rate, Referrals: c.Referrals, NoData: c.NoData, NXDomain: c.NXDomain, Errors: c.Errors, All: c.All,
+		Window: c.Window, Slip: c.Slip, IPv4Prefix: c.IPv4Prefix, IPv6Prefix: c.IPv6Prefix, TableSize: c.TableSize,
+		Exempt: c.Exempt, LogOnly: c.LogOnly,
+	}
+}
+
+func accessOptions(c config.Access) dnsserver.AccessOptions {
+	return dnsserver.AccessOptions{Allow: c.Allow, Deny: c.Deny, Silent: c.Drop, MaxRate: c.MaxRate}
+}
