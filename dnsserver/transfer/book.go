@@ -23,6 +23,7 @@ type book struct {
 	digest   string    // of the content now
 	since    time.Time // it has been this
 	pending  time.Time // since then, the store says something else; zero: it says this
+	agreed   time.Time // since then, the store says this; zero: it says something else
 	proposed string    // the digest of our last proposal
 	patience time.Duration
 }
@@ -61,12 +62,15 @@ func (b *book) take(said, had entry, floor uint32) bool {
 // store is away or says nothing that could be believed.
 func (b *book) due(agreed, lost bool, now time.Time) time.Time {
 	if agreed {
-		b.pending = time.Time{}
-		if now.Sub(b.since) > contestMost {
-			b.patience = 0
+		if b.pending = (time.Time{}); b.agreed.IsZero() {
+			b.agreed = now
 		}
 		return time.Time{}
 	}
+	if !b.agreed.IsZero() && now.Sub(b.agreed) > 2*contestMost {
+		b.patience = 0
+	}
+	b.agreed = time.Time{}
 	if b.pending.IsZero() {
 		b.pending = now
 		if b.proposed == b.digest && b.since.Before(now) {

@@ -9,6 +9,7 @@ type version struct {
 	content *content
 	serial  uint32
 	soa     []byte   // in wire form, with the serial
+	changed bool     // under the serial of the version before
 	steps   []*delta // the journal: each begins where the one before ends; the last ends here
 }
 
@@ -20,8 +21,10 @@ func newVersion(c *content, serial uint32, before *version) (*version, error) {
 		return nil, err
 	}
 	v := &version{content: c, serial: serial, soa: bytes.Clone(soa)}
-	if before != nil && before.serial == serial && v.same(before) {
-		v.steps = before.steps
+	if before != nil && before.serial == serial {
+		if v.changed = !v.same(before); !v.changed {
+			v.steps = before.steps
+		}
 	}
 	if before == nil || !less(before.serial, serial) {
 		return v, nil // an unknown past: secondaries fetch the whole zone

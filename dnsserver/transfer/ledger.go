@@ -90,7 +90,7 @@ func (s *Server) serve(l *ledger, serial uint32) {
 		s.opt.Log.Error("a zone cannot be given out", "zone", l.zone.String(), "error", err)
 		return
 	}
-	if before != nil && before.serial == serial && !v.same(before) {
+	if v.changed {
 		s.opt.Log.Warn("a zone changed and its serial did not: secondaries will not fetch it (raise the serial of its SOA)",
 			"zone", l.zone.String(), "serial", serial)
 	}

@@ -47,11 +47,12 @@ type notifier struct {
 	opt                  Options
 	keys                 func() *tsig.Ring
 	incoming             chan []news
+	timeout              time.Duration // of the first attempt
 	acknowledged, failed atomic.Uint64
 }
 
 func newNotifier(opt Options, keys func() *tsig.Ring) *notifier {
-	return &notifier{opt: opt, keys: keys, incoming: make(chan []news, 64)}
+	return &notifier{opt: opt, keys: keys, incoming: make(chan []news, 64), timeout: notifyTimeout}
 }
 
 // tell queues the news of a new version. It never blocks: should the queue be
@@ -103,7 +104,7 @@ func (n *notifier) run(ctx context.Context) error {
 func (n *notifier) deliver(ctx context.Context, one news) {
 	var err error
 	for try := range notifyTries {
-		if err = n.attempt(ctx, one, notifyTimeout<<try); err == nil {
+		if err = n.attempt(ctx, one, n.timeout<<try); err == nil {
 			n.acknowledged.Add(1)
 			n.opt.Log.Debug("notified", "zone", zone.NameString(one.zone), "serial", one.serial, "secondary", one.target.Addr)
 			return
@@ -203,7 +204,7 @@ func judge(reply, msg []byte, request *tsig.Request) error {
 	return nil
 }
 
-// hasKey tells whether all the keys that rules name are there.
+// MissingKeys lists the keys that rules name and that are not there.
 func (s *Server) MissingKeys(rules []Rule) (missing []string) {
 	ring := s.Keys()
 	look := func(key string) {

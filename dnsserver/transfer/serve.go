@@ -55,22 +55,21 @@ func (s *Server) Stream(query []byte, client netip.Addr, emit func(frame []byte)
 // permitted finds the version that a client may have, or why it gets none.
 func (s *Server) permitted(q *wire.Query, client netip.Addr, key *tsig.Key) (v *version, rcode, ede uint16) {
 	t := s.table.Load()
-	name := string(q.Name())
-	rule := t.rules[name]
+	rule := t.rules[string(q.Name())]
 	switch {
 	case q.QClass != wire.ClassIN:
 		return nil, wire.RcodeRefused, 0
 	case len(t.zones) == 0:
 		s.note(q, notReady)
 		return nil, wire.RcodeServFail, 0
-	case !t.zones[name]:
+	case !t.zones[string(q.Name())]:
 		s.note(q, notOurs)
 		return nil, wire.RcodeNotAuth, 0 // RFC 5936 2.2.1
 	case rule == nil || !rule.permits(client, key):
 		s.note(q, refusedClient)
 		return nil, wire.RcodeRefused, prohibited
 	}
-	if v = t.versions[name]; v == nil {
+	if v = t.versions[string(q.Name())]; v == nil {
 		s.note(q, notReady)
 		return nil, wire.RcodeServFail, 0
 	}
