@@ -11,25 +11,27 @@ import (
 
 // addAdditional adds what a reader of the records will ask for next (RFC 1034
 // 4.3.2 step 6): the addresses of NS, MX, SRV and SVCB targets (RFC 2782,
-// RFC 9460 4.1), as far as the zone of the records holds them. ANY
-// gets nothing beside its one RRset (RFC 8482 4.1).
+// RFC 9460 4.1), as far as the zone of the records holds them. ANY gets nothing
+// beside its one RRset (RFC 8482 4.1).
 func (p *planner) addAdditional() {
-	if p.qtype == dns.TypeANY {
+	if p.zone == nil || p.qtype == dns.TypeANY && p.referral == nil {
 		return
 	}
-	var done []string
+	var done [][]byte
 	for _, rrs := range [][]dns.RR{p.answer, p.authority} {
 		for _, rr := range rrs {
-			name := pointsTo(rr)
-			if name == "" || slices.Contains(done, name) {
+			name := target(pointsTo(rr))
+			if name == nil || !bytes.HasSuffix(name, p.zone.Name) || holds(done, name) {
 				continue
 			}
 			done = append(done, name)
-			if w := target(name); w != nil && p.zone != nil && bytes.HasSuffix(w, p.zone.Name) {
-				p.addTarget(rr.Header().Rrtype, w)
-			}
+			p.addTarget(rr.Header().Rrtype, name)
 		}
 	}
+}
+
+func holds(names [][]byte, name []byte) bool {
+	return slices.ContainsFunc(names, func(n []byte) bool { return bytes.Equal(n, name) })
 }
 
 // addTarget adds what a record of type from points to.
@@ -46,28 +48,24 @@ func (p *planner) addTarget(from uint16, name []byte) {
 	}
 }
 
-// addFound adds the records of one name and type. What lies below a cut is
-// glue, which serves name servers only (RFC 1034 4.2.1).
+// addFound adds the records of one name and type. What lies below a cut serves
+// name servers only (RFC 1034 4.2.1), whether it is glue or in a zone of ours.
 func (p *planner) addFound(from, rtype uint16, name []byte) {
-	switch res := p.zones.Lookup(name, rtype); res.Outcome {
-	case zone.Found:
-		p.addOnce(name, res.RRset)
-	case zone.Delegation:
-		if from == dns.TypeNS {
-			p.addOnce(name, p.zones.Glue(name, rtype))
-		}
-	case zone.Steered:
-		p.addSteered(name, res, rtype)
+	res := p.zones.Lookup(name, rtype)
+	if from != dns.TypeNS && res.Zone != p.zone {
+		return
 	}
-}
-
-// addOnce leaves out what the answer holds already.
-func (p *planner) addOnce(name []byte, rrs []dns.RR) {
-	for _, rr := range named(name, rrs) {
-		same := func(a dns.RR) bool { return dns.IsDuplicate(a, rr) }
-		if !slices.ContainsFunc(p.answer, same) {
-			p.additional = append(p.additional, rr)
+	switch {
+	case isBinding(rtype) && res.Node == p.node:
+		// The answer itself, or the same wildcard under another name.
+	case res.Outcome == zone.Found:
+		p.additional = append(p.additional, named(name, res.RRset)...)
+	case res.Outcome == zone.Delegation:
+		if from == dns.TypeNS {
+			p.additional = append(p.additional, named(name, p.zones.Glue(name, rtype))...)
 		}
+	case res.Outcome == zone.Steered:
+		p.addSteered(name, res, rtype)
 	}
 }
 
@@ -82,7 +80,7 @@ func (p *planner) addSteered(name []byte, res zone.Result, rtype uint16) {
 	if isBinding(rtype) {
 		if rr, _, _ := p.binding(name, res.Service, rtype); rr != nil {
 			p.tailored = true
-			p.addOnce(name, []dns.RR{rr})
+			p.additional = append(p.additional, rr)
 		}
 		return
 	}
@@ -90,7 +88,7 @@ func (p *planner) addSteered(name []byte, res zone.Result, rtype uint16) {
 	d := p.decide(res.Service, fam)
 	for _, a := range addresses(svc, fam, &d) {
 		p.tailored = true
-		p.addOnce(name, []dns.RR{address(name, a, d.TTL)})
+		p.additional = append(p.additional, address(name, a, d.TTL))
 	}
 }
 

@@ -40,6 +40,7 @@ type planner struct {
 	qtype   uint16
 	seen    [][]byte
 	zone    *zone.Zone // of the last outcome
+	node    *zone.Node // of the last outcome
 	plan
 }
 
@@ -60,12 +61,12 @@ func (p *planner) run(owner []byte, res zone.Result) *plan {
 }
 
 func (p *planner) looped(name []byte) bool {
-	return slices.ContainsFunc(p.seen, func(s []byte) bool { return string(s) == string(name) })
+	return holds(p.seen, name)
 }
 
 // step takes one outcome and returns the name to go on with, if any.
 func (p *planner) step(owner []byte, res zone.Result) []byte {
-	p.zone = res.Zone
+	p.zone, p.node = res.Zone, res.Node
 	switch res.Outcome {
 	case zone.Found:
 		p.add(owner, res.RRset)
@@ -90,8 +91,16 @@ func (p *planner) step(owner []byte, res zone.Result) []byte {
 	return nil
 }
 
-// add puts records into the answer section.
-func (p *planner) add(owner []byte, rrs []dns.RR) { p.answer = append(p.answer, named(owner, rrs)...) }
+// add puts records into the answer section. What a chain passes again is there
+// already: a DNAME, for example.
+func (p *planner) add(owner []byte, rrs []dns.RR) {
+	before := p.answer
+	for _, rr := range named(owner, rrs) {
+		if !slices.ContainsFunc(before, func(a dns.RR) bool { return dns.IsDuplicate(a, rr) }) {
+			p.answer = append(p.answer, rr)
+		}
+	}
+}
 
 // named gives the records under the name asked for, which is another than
 // their own below a wildcard (RFC 4592 3.3.1).
