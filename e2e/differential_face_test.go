@@ -61,7 +61,7 @@ func (s section) without(o section) (only []dns.RR) {
 
 // comparison is one question with our answer and a peer's.
 type comparison struct {
-	q            asked
+	q            inquiry
 	qtype        uint16
 	zones        []*drawn
 	us, peer     *asker

@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// asked is one question of the comparison.
-type asked struct {
+// inquiry is one question of the comparison.
+type inquiry struct {
 	name, qtype string
 }
 
-func (q asked) String() string { return q.name + " " + q.qtype }
+func (q inquiry) String() string { return q.name + " " + q.qtype }
 
 var askedTypes = []string{"A", "A", "A", "A", "AAAA", "AAAA", "MX", "TXT", "NS", "NS", "SOA", "CNAME", "DNAME", "DS", "DS", "SRV", "HTTPS", "SVCB", "PTR", "NAPTR", "ANY", "TYPE65280", "TYPE4711", "CAA"}
 
 // questions draws n questions about names in and near the zone.
-func (z *drawn) questions(n int) []asked {
-	out := make([]asked, 0, n)
+func (z *drawn) questions(n int) []inquiry {
+	out := make([]inquiry, 0, n)
 	owners := z.owners()
 	for len(out) < n {
 		name := pick(z.rnd, owners)
@@ -46,7 +46,7 @@ func (z *drawn) questions(n int) []asked {
 		if !packs(name) {
 			continue
 		}
-		out = append(out, asked{mixCase(z.rnd, name), qtype})
+		out = append(out, inquiry{mixCase(z.rnd, name), qtype})
 	}
 	return out
 }

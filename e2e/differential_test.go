@@ -109,7 +109,7 @@ func (s *totals) compare(t *testing.T, zones []*drawn, peers []peer) {
 }
 
 // question compares our answer with each peer's.
-func (s *totals) question(t *testing.T, zones []*drawn, z *drawn, q asked, askers []*asker) {
+func (s *totals) question(t *testing.T, zones []*drawn, z *drawn, q inquiry, askers []*asker) {
 	t.Helper()
 	s.questions++
 	qtype := typeOf(q.qtype)
