@@ -44,11 +44,13 @@ func (s sighting) next(b Ballot, at time.Time) sighting {
 // ages is the sightings by instance name.
 type ages map[string]sighting
 
-// see notes which ballots moved, and forgets those that are gone. A ballot
-// that is seen for the first time may be as old as its store was away, leases
-// and all: unless trusting, it has to move once before it counts. One that
-// moved back came with a backup, and says what was long ago.
-func (a ages) see(ballots []Ballot, trusting bool, now time.Time) {
+// see notes which ballots moved, and forgets those that are gone. What moved
+// did so after since: the moment at which the store was last known before
+// this, which is now while it is watched. A ballot that is seen for the first
+// time may be as old as its store was away, leases and all: unless trusting,
+// it has to move once before it counts. One that moved back came with a
+// backup or by a late write, and says what was long ago.
+func (a ages) see(ballots []Ballot, trusting bool, since time.Time) {
 	here := make(map[string]bool, len(ballots))
 	for _, b := range ballots {
 		here[b.Instance] = true
@@ -61,9 +63,9 @@ func (a ages) see(ballots []Ballot, trusting bool, now time.Time) {
 			last.back = true
 			a[b.Instance] = last
 		case known:
-			a[b.Instance] = last.next(b, now)
+			a[b.Instance] = last.next(b, since)
 		case trusting:
-			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq, at: now}
+			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq, at: since}
 		default:
 			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq} // stale since ever
 		}

@@ -22,6 +22,8 @@ type court struct {
 	marks    map[string]Mark // what last remembers; nil: nothing yet
 	ages     ages
 
+	looked    time.Time // when the picture came
+	gap       bool      // the store was away since
 	connected bool
 	refused   bool      // the last picture was not believed: no better than no store
 	lostSince time.Time // when the store went away; meaningful while it is
@@ -47,9 +49,9 @@ func (c *court) take(n news, now time.Time) {
 	if n.own != nil {
 		c.own = n.own
 	}
+	c.gap = c.gap || n.gap
 	if n.picture != nil {
-		c.picture = n.picture
-		c.ages.see(n.picture.Ballots, !c.knowsVerdicts(), now)
+		c.look(n.picture, now)
 	}
 	there := c.there()
 	if n.connected != nil {
@@ -61,6 +63,22 @@ func (c *court) take(n news, now time.Time) {
 	if there && !c.there() {
 		c.lostSince = now
 	}
+	c.gap = c.gap || !c.there()
+}
+
+// look takes a new picture. What moved while nobody watched may have moved at
+// the beginning of that time. Another cluster says nothing of when anything
+// moved.
+func (c *court) look(p *Picture, now time.Time) {
+	last, since := c.picture, now
+	if last != nil && c.gap {
+		since = c.looked
+	}
+	if last != nil && last.Cluster != p.Cluster {
+		clear(c.ages)
+	}
+	c.picture, c.looked, c.gap = p, now, false
+	c.ages.see(p.Ballots, !c.knowsVerdicts(), since)
 }
 
 // there tells whether the store speaks and is believed.

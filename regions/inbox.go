@@ -13,6 +13,7 @@ type news struct {
 	own       *Ballot
 	connected *bool
 	believed  *bool // whether the last picture was
+	gap       bool  // the store was away, or not believed, for a while
 	restored  *Restored
 }
 
@@ -89,7 +90,9 @@ func (s *State) SetOwnVotes(b Ballot) { s.inbox.put(func(n *news) { n.own = &b }
 
 // SetStoreConnected tells whether the store can be reached. A State begins
 // unconnected.
-func (s *State) SetStoreConnected(up bool) { s.inbox.put(func(n *news) { n.connected = &up }) }
+func (s *State) SetStoreConnected(up bool) {
+	s.inbox.put(func(n *news) { n.connected, n.gap = &up, n.gap || !up })
+}
 
 // SetPicture gives what the store says; p must not change afterwards. A
 // picture of another cluster, or of a lower revision than one given before,
@@ -101,6 +104,7 @@ func (s *State) SetPicture(p *Picture) bool {
 	why := s.inbox.fence.pass(p.Cluster, p.Revision)
 	believed := why == ""
 	s.inbox.news.believed = &believed
+	s.inbox.news.gap = s.inbox.news.gap || !believed
 	if believed {
 		s.inbox.news.picture = p
 	}

@@ -150,8 +150,15 @@ func TestStateRefusesOlderAndForeignPictures(t *testing.T) {
 		b.AllowCluster(2)
 		b.SetPicture(foreign)
 		pause(regions.DefaultCoalesce)
-		if b.first() != "down" || b.Refused() != nil || b.Current().Cluster != 2 {
-			t.Errorf("the operator's word did not help: %s", b.first())
+		if b.first() != "up frozen" || b.Refused() != nil || b.Current().Cluster != 2 {
+			t.Errorf("the operator's word did not help, or votes of another cluster's age count: %s", b.first())
+		}
+		moved := b.picture(501, firstDown...)
+		moved.Cluster = 2
+		b.SetPicture(moved)
+		pause(regions.DefaultCoalesce)
+		if b.first() != "down" {
+			t.Errorf("the other cluster's votes do not count: %s", b.first())
 		}
 		b.SetPicture(b.picture(600, allUp...))
 		if b.Refused() == nil {
@@ -237,10 +244,37 @@ func TestStateLosesTheStoreAfterGrace(t *testing.T) {
 			t.Errorf("after the grace: lost %v, %s", w.StoreLost, b.first())
 		}
 		b.SetStoreConnected(true)
-		b.SetPicture(b.picture(11, allUp...))
+		b.SetPicture(b.picture(11, firstDown...))
 		pause(time.Second)
-		if w := b.Current(); w.StoreLost || w.Endpoints[0][0].Demoted {
+		if w := b.Current(); w.StoreLost || !w.Endpoints[0][0].Frozen {
+			t.Errorf("votes that moved while nobody watched count as new: lost %v, %s", w.StoreLost, b.first())
+		}
+		b.SetPicture(b.picture(12, allUp...))
+		pause(time.Second)
+		if w := b.Current(); w.StoreLost || w.Endpoints[0][0].Demoted || w.Endpoints[0][0].Frozen {
 			t.Errorf("after its return: lost %v, %s", w.StoreLost, b.first())
+		}
+	})
+}
+
+// A gap too short for anybody to have grown stale hides nothing, and an old
+// ballot that comes back is no news.
+func TestStateAgesOverAGap(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.start(allUp...)
+		b.SetStoreConnected(false)
+		pause(time.Second)
+		b.SetStoreConnected(true)
+		b.SetPicture(b.picture(11, firstDown...))
+		pause(regions.DefaultCoalesce)
+		if b.first() != "down" {
+			t.Errorf("after a second without the store: %s", b.first())
+		}
+		b.seq = 0
+		b.SetPicture(b.picture(12, allUp...))
+		pause(time.Second)
+		if b.first() != "down frozen" {
+			t.Errorf("with votes of a lower sequence: %s", b.first())
 		}
 	})
 }
