@@ -37,6 +37,8 @@ func contract(t *testing.T, g ground) {
 		"override: last two regions":     overrideLastTwo,
 		"override: expired is no hurdle": overrideExpired,
 		"override: bad one is no hurdle": overrideBad,
+		"override: stays without leases": overrideStays,
+		"override: swept":                overrideSwept,
 		"serial: one wins":               serialOneWins,
 		"two processes of one name":      twoOfOneName,
 	} {

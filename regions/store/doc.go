@@ -9,7 +9,7 @@
 //	fleet/history/N       the last HistoryKept applied ones; N has twelve digits
 //	votes/INSTANCE        all votes of one instance, under its lease
 //	instances/INSTANCE    what the instance says of itself, same lease
-//	overrides/KIND/NAME   an override, under a lease that outlives it a little
+//	overrides/KIND/NAME   an override; swept a day after its end
 //
 // Names are percent-escaped. Values are JSON; one of more than 64 KiB is
 // gzip around JSON.

@@ -77,17 +77,3 @@ func (h hand) compact(revision int64) {
 		h.t.Fatal(err)
 	}
 }
-
-// leases counts all there are.
-func (h hand) leases() int {
-	h.t.Helper()
-	e, real := h.peer.(etcd)
-	if !real {
-		return h.peer.(interface{ Leases() int }).Leases()
-	}
-	response, err := e.client.Leases(h.t.Context())
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return len(response.Leases)
-}

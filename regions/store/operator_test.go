@@ -212,8 +212,38 @@ func overrideLastTwo(t *testing.T, g ground) {
 	if won != 1 {
 		t.Errorf("%d of 8 operators drained a region each from one picture", won)
 	}
-	if n := g.hand(t).leases(); n > 100 {
-		t.Errorf("%d leases left behind", n)
+}
+
+// A store that ends every lease at once brings back nothing that is drained.
+func overrideStays(t *testing.T, g ground) {
+	a := start(t, g.quick(t, "a"))
+	o := drain(regions.OverrideRegion, "us-east", "ann")
+	if err := a.PutOverride(t.Context(), o, -1, false); err != nil {
+		t.Fatal(err)
+	}
+	if e := g.hand(t).get(a.keys.Override(o.Kind, o.Name)); len(e) != 1 || e[0].Lease != 0 {
+		t.Errorf("the override hangs on a lease: %+v", e)
+	}
+}
+
+// What ended long ago is deleted, what ended lately is not.
+func overrideSwept(t *testing.T, g ground) {
+	opt := g.quick(t, "a")
+	h, k := g.hand(t), protocol.Keys(opt.Prefix)
+	for name, ended := range map[string]time.Duration{"old": 25 * time.Hour, "late": 23 * time.Hour} {
+		o := drain(regions.OverrideRegion, name, "ann")
+		o.Expires = time.Now().Add(-ended)
+		o.Created = o.Expires.Add(-time.Hour)
+		data, err := protocol.Pack(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.put(k.Override(o.Kind, o.Name), string(data))
+	}
+	a := start(t, opt)
+	p := a.picture("one override", func(p *regions.Picture) bool { return len(p.Overrides) == 1 })
+	if p.Overrides[0].Name != "late" {
+		t.Errorf("swept the wrong one: %+v", p.Overrides)
 	}
 }
 

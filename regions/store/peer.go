@@ -62,12 +62,6 @@ func (e etcd) do(ctx context.Context, r protocol.Request) (protocol.Reply, error
 			err = nil
 		}
 		return protocol.Reply{}, err
-	case protocol.Sweep:
-		left, err := e.client.TimeToLive(ctx, lease, clientv3.WithAttachedKeys())
-		if err == nil && left.TTL > 0 && len(left.Keys) == 0 {
-			_, err = e.client.Revoke(ctx, lease)
-		}
-		return protocol.Reply{}, err
 	}
 	return e.commit(ctx, r.Txn)
 }

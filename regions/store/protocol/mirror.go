@@ -13,6 +13,7 @@ import (
 // member that lags behind is recognised. Owned by the consumer.
 type mirror struct {
 	keys     Keys
+	memo     *Memo // nil: everything is judged anew
 	cluster  uint64
 	revision int64 // the highest one told of; the picture's
 	listed   int64 // the last list's: what events say up to here is known
@@ -110,7 +111,7 @@ func (m *mirror) take(e Event, past bool) (bool, error) {
 }
 
 func (m *mirror) judge(e Entry) held {
-	n, value := m.keys.decode(e.Key, e.Value)
+	n, value := m.memo.decode(m.keys, e)
 	return held{name: n, mod: e.Mod, value: value}
 }
 

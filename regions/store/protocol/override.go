@@ -8,9 +8,10 @@ import (
 	"github.com/steerdns/steerdns/regions"
 )
 
-// overrideGrace is how much longer than an override its lease lives. The
-// override ends by its own time; the lease only sweeps.
-const overrideGrace = time.Minute
+// sweepAfter is how long after its end an override is deleted, by whoever
+// comes first. It ends by every instance's own clock; one whose clock is wrong
+// by less than this takes no drain from the others.
+const sweepAfter = 24 * time.Hour
 
 // attempts is how often a compare-and-swap is tried again when the caller
 // does not care who came first.
@@ -27,20 +28,16 @@ type Carrier func(Request) (Reply, error)
 // error is ErrStale, so that of two operators who drain the last two regions
 // one sees the other. A negative basis skips that. Created is stamped when
 // zero; the override must not have expired.
+//
+// No lease holds it: a store that ends all leases at once, as etcd has done
+// (issue 15247), must not bring back what is drained.
 func PutOverride(do Carrier, k Keys, now time.Time, o regions.Override, basis int64, replace bool) error {
 	o, err := PrepareOverride(o, now)
 	if err != nil {
 		return err
 	}
-	granted, err := do(Request{Kind: Grant, TTL: o.Expires.Sub(now) + overrideGrace + time.Second})
-	if err != nil {
-		return err
-	}
-	s := swap{do: do, keys: k, now: now, override: o, lease: granted.Lease, basis: basis, replace: replace}
-	if err = s.run(); err != nil {
-		_, _ = do(Request{Kind: Sweep, Lease: granted.Lease}) // should that fail, it ends by itself
-	}
-	return err
+	s := swap{do: do, keys: k, now: now, override: o, basis: basis, replace: replace}
+	return s.run()
 }
 
 // PrepareOverride stamps an override and refuses what can never be stored.
@@ -64,7 +61,6 @@ type swap struct {
 	keys     Keys
 	now      time.Time
 	override regions.Override
-	lease    Lease
 	basis    int64
 	replace  bool
 }
@@ -100,7 +96,7 @@ func (s *swap) try() (done bool, err error) {
 	}
 	reply, err := s.do(Request{Kind: Commit, Txn: Txn{
 		If:   conditions,
-		Then: []Op{{Kind: Put, Key: key, Value: data, Lease: s.lease}},
+		Then: []Op{{Kind: Put, Key: key, Value: data}},
 		Else: []Op{{Kind: Get, Key: folder, End: end, MinMod: max(s.basis+1, 0), Limit: 1}},
 	}})
 	if err != nil || reply.Succeeded {
@@ -148,8 +144,23 @@ func DeleteOverride(do Carrier, k Keys, kind regions.OverrideKind, name string) 
 	if o := k.DecodeOverride(e); o != nil {
 		gone = *o
 	}
-	if e.Lease != 0 {
-		_, _ = do(Request{Kind: Sweep, Lease: e.Lease}) // should that fail, it ends by itself
-	}
 	return gone, true, nil
+}
+
+// maxSwept is how many overrides are swept at once.
+const maxSwept = 16
+
+// Sweep is the requests that delete what ended long ago, each unless it was
+// written anew. All instances make them; one that comes late does nothing.
+func (r *Reader) Sweep(now time.Time) []Request {
+	var list []Request
+	for key, h := range r.mirror.held {
+		if o := h.value.override; o != nil && now.Sub(o.Expires) > sweepAfter && len(list) < maxSwept {
+			list = append(list, Request{Kind: Commit, Txn: Txn{
+				If:   []Condition{{Key: key, Mod: h.mod}},
+				Then: []Op{{Kind: Delete, Key: key}},
+			}})
+		}
+	}
+	return list
 }

@@ -50,6 +50,10 @@ func NewReader(k Keys, t Timing) *Reader {
 	return &Reader{keys: k, timing: t, mirror: newMirror(k)}
 }
 
+// Share lets several Readers that are handed the very same values judge each
+// of them once.
+func (r *Reader) Share(m *Memo) { r.mirror.memo = m }
+
 // Allow is the operator's word that this cluster's next list is to be
 // believed although its history went back. It serves once.
 func (r *Reader) Allow(cluster uint64) { r.allowed.Store(cluster) }
@@ -71,11 +75,14 @@ func (r *Reader) Next(now time.Time) (Step, error) {
 	case !r.watched:
 		return Watch, nil
 	case !now.Before(r.ask):
-		r.ask = now.Add(max(r.timing.Silence/4, time.Millisecond))
+		r.ask = now.Add(r.askAfter())
 		return Ask, nil
 	}
 	return Wait, nil
 }
+
+// askAfter is how long a watch may be quiet before it is asked.
+func (r *Reader) askAfter() time.Duration { return max(r.timing.Silence/4, time.Millisecond) }
 
 // Due is when Next has something to say if nothing is heard before.
 func (r *Reader) Due() time.Time {
@@ -107,7 +114,9 @@ func (r *Reader) ListRequest() Request {
 // changed. An error ends the session.
 func (r *Reader) Listed(now time.Time, reply Reply) (changed bool, err error) {
 	if r.mirror.behind && r.allowed.CompareAndSwap(reply.Cluster, 0) {
+		memo := r.mirror.memo
 		r.mirror = newMirror(r.keys)
+		r.mirror.memo = memo
 	}
 	var all []Entry
 	for _, part := range reply.Parts {
@@ -141,7 +150,7 @@ func (r *Reader) Heard(now time.Time, w Word) (changed bool, err error) {
 	case len(w.Events) > 0: // otherwise progress: a sign of life, and nothing more
 		changed, err = r.mirror.apply(w.Cluster, w.Events)
 	}
-	r.silent = now.Add(r.timing.Silence)
+	r.silent, r.ask = now.Add(r.timing.Silence), now.Add(r.askAfter())
 	if err != nil {
 		r.listed, r.watched, r.list = false, false, now.Add(relistPause)
 	}
@@ -153,6 +162,10 @@ func (r *Reader) Watching() bool { return r.watched }
 
 // HasListed says whether this session has listed.
 func (r *Reader) HasListed() bool { return r.listed }
+
+// Refuses says whether lists are refused because the cluster's history went
+// back, until the operator's word.
+func (r *Reader) Refuses() bool { return r.mirror.behind }
 
 // Picture is all that is known. It shares nothing that changes.
 func (r *Reader) Picture() *regions.Picture { return r.mirror.picture() }

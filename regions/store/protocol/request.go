@@ -32,7 +32,6 @@ const (
 	Grant                 // a new lease of TTL
 	KeepAlive             // one more TTL for Lease
 	Revoke                // the end of Lease and of all its keys; fine if it is gone
-	Sweep                 // the end of Lease if no key hangs on it
 )
 
 // Request is one request to etcd.

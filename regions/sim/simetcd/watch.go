@@ -1,0 +1,133 @@
+package simetcd
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/steerdns/steerdns/regions/store/protocol"
+)
+
+// Watch follows the keys of a prefix from a revision on.
+type Watch struct {
+	// LoseDeletes leaves deletions out (etcd issues 17529, 18089 and 19179).
+	LoseDeletes bool
+	// Repeat tells so many events again before what is new; Backwards gives
+	// what is new in the wrong order, a response for each event (etcd before
+	// 3.5.8).
+	Repeat    int
+	Backwards bool
+
+	prefix string
+	next   int64
+}
+
+// NewWatch makes a watch on all keys with prefix, from revision from on.
+func NewWatch(prefix string, from int64) *Watch { return &Watch{prefix: prefix, next: from} }
+
+// Poll is what there is to say since the last Poll; nothing when there is
+// nothing new. A word with an Err is the last one.
+func (c *Cluster) Poll(w *Watch) []protocol.Word { return c.PollTo(w, c.revision) }
+
+// PollTo is Poll at a member that has got no further than revision to.
+func (c *Cluster) PollTo(w *Watch, to int64) []protocol.Word {
+	if w.next <= c.compacted {
+		return []protocol.Word{{Cluster: c.id, Err: protocol.ErrCompacted, Compacted: c.compacted + 1}}
+	}
+	if w.next > to {
+		return nil
+	}
+	first := sort.Search(len(c.history), func(i int) bool { return c.history[i].Mod >= w.next })
+	end := sort.Search(len(c.history), func(i int) bool { return c.history[i].Mod > to })
+	fresh := first < end
+	w.next = to + 1
+	events := w.choose(c.history[max(0, first-w.Repeat):end])
+	if !fresh || len(events) == 0 {
+		return nil
+	}
+	if w.Backwards {
+		return backwards(c.id, events)
+	}
+	return []protocol.Word{{Cluster: c.id, Events: events}}
+}
+
+// choose is the events that this watch tells of.
+func (w *Watch) choose(list []protocol.Event) []protocol.Event {
+	var events []protocol.Event
+	for _, e := range list {
+		if len(e.Key) >= len(w.prefix) && e.Key[:len(w.prefix)] == w.prefix && !(w.LoseDeletes && e.Gone) {
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+func backwards(id uint64, events []protocol.Event) []protocol.Word {
+	var words []protocol.Word
+	for _, e := range slices.Backward(events) {
+		words = append(words, protocol.Word{Cluster: id, Events: []protocol.Event{e}})
+	}
+	return words
+}
+
+// Progress is the sign of life that a watch gives when it is asked.
+func (c *Cluster) Progress() protocol.Word { return protocol.Word{Cluster: c.id} }
+
+// Compact forgets what was before revision: watches cannot begin there.
+func (c *Cluster) Compact(revision int64) {
+	c.compacted = max(c.compacted, min(revision, c.revision)-1)
+}
+
+// Entries is what is stored under a prefix at this moment, by key.
+func (c *Cluster) Entries(prefix string) []protocol.Entry {
+	key, end := protocol.Folder(prefix)
+	return c.read(protocol.Op{Key: key, End: end})
+}
+
+// At is what was stored under a prefix at a revision, by key: the truth that
+// watches are held to, compacted or not.
+func (c *Cluster) At(prefix string, revision int64) map[string]protocol.Entry {
+	state := map[string]protocol.Entry{}
+	for _, e := range c.history {
+		switch {
+		case e.Mod > revision:
+			return state
+		case len(e.Key) < len(prefix) || e.Key[:len(prefix)] != prefix:
+		case e.Gone:
+			delete(state, e.Key)
+		default:
+			state[e.Key] = e.Entry
+		}
+	}
+	return state
+}
+
+// Backup is a copy of the cluster as a member's database has it. Restored
+// under id, all leases start anew at now, and no watch goes on.
+func (c *Cluster) Backup() *Cluster {
+	b := &Cluster{id: c.id, revision: c.revision, compacted: c.revision, granted: c.granted, keys: map[string]protocol.Entry{}, leases: map[protocol.Lease]*lease{}}
+	for key, e := range c.keys {
+		b.keys[key] = e
+	}
+	b.names = slices.Clone(c.names)
+	for id, l := range c.leases {
+		keys := map[string]bool{}
+		for key := range l.keys {
+			keys[key] = true
+		}
+		b.leases[id] = &lease{ttl: l.ttl, keys: keys}
+	}
+	for _, name := range b.names {
+		b.history = append(b.history, protocol.Event{Entry: b.keys[name]})
+	}
+	sort.SliceStable(b.history, func(i, j int) bool { return b.history[i].Mod < b.history[j].Mod })
+	return b
+}
+
+// Restored puts a backup into service under id.
+func (c *Cluster) Restored(id uint64, now time.Time) *Cluster {
+	again := c.Backup()
+	again.id = id
+	again.LeaderChanged(now)
+	return again
+}
