@@ -60,8 +60,9 @@ func DefaultInstance() *Instance {
 			QUIC:  Encrypted{TCP: TCP{MaxConnections: 512, MaxPerClient: 32, IdleTimeout: 10 * time.Second}, MaxStreams: 100},
 			Drain: 10 * time.Second,
 		},
-		Admin: Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")},
-		Log:   Log{Level: slog.LevelInfo, Format: LogText},
+		Checks: Checks{MaxInFlight: 4096, MaxPerAddress: 64},
+		Admin:  Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")},
+		Log:    Log{Level: slog.LevelInfo, Format: LogText},
 	}
 }
 

@@ -69,12 +69,12 @@ func TestExampleRegionsAndChecks(t *testing.T) {
 		{
 			Pos: at(37, 11), Name: "web", Type: CheckHTTP, Port: 8080, Interval: 2 * time.Second, Timeout: time.Second,
 			Fall: 2, Rise: 2, Method: "GET", Path: "/healthz", Headers: []Header{{"X-Probe", "steerdns"}},
-			Status: []StatusRange{{200, 299}, {304, 304}}, Body: "ok",
+			Status: []StatusRange{{200, 299}, {304, 304}}, Expect: "ok",
 		},
 		{
 			Pos: at(48, 12), Name: "api", Type: CheckHTTPS, Port: 443, Interval: 5 * time.Second, Timeout: 2 * time.Second,
 			Fall: 2, Rise: 2, Method: "GET", Path: "/v1/ready", Host: "api.example.com",
-			Status: []StatusRange{{200, 200}}, TLSName: "api.example.com",
+			Status: []StatusRange{{200, 200}}, TLSName: "api.example.com", CertWarn: 14 * day,
 		},
 		{
 			Pos: at(49, 12), Name: "db", Type: CheckTCP, Port: 5432, Interval: 5 * time.Second, Timeout: 2 * time.Second,

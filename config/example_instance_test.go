@@ -43,9 +43,10 @@ func TestExampleInstance(t *testing.T) {
 			Proxy:        []netip.Prefix{netip.MustParsePrefix("192.0.2.10/32"), netip.MustParsePrefix("2001:db8::/64")},
 			Drain:        5 * time.Second,
 		},
-		Geo:   Geo{City: "testdata/GeoLite2-City.mmdb", ASN: "testdata/GeoLite2-ASN.mmdb"},
-		Admin: Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")},
-		Log:   Log{Level: slog.LevelInfo, Format: LogText},
+		Geo:    Geo{City: "testdata/GeoLite2-City.mmdb", ASN: "testdata/GeoLite2-ASN.mmdb"},
+		Checks: Checks{MaxInFlight: 4096, MaxPerAddress: 64},
+		Admin:  Admin{Listen: netip.MustParseAddrPort("127.0.0.1:8053")},
+		Log:    Log{Level: slog.LevelInfo, Format: LogText},
 	})
 }
 

@@ -97,41 +97,6 @@ type Region struct {
 	Recovery Recovery   // `failback`, `hold`, `slow_start`; default: Fleet.Recovery
 }
 
-// The kinds of check.
-const (
-	CheckHTTP  = "http"
-	CheckHTTPS = "https"
-	CheckTCP   = "tcp"
-)
-
-// Check is how endpoints are probed.
-type Check struct {
-	Pos      Pos
-	Name     string        // `name`
-	Type     string        // `type`: CheckHTTP, CheckHTTPS or CheckTCP
-	Port     uint16        // `port`: 1..65535; default 80 for http, 443 for https; tcp must say
-	Interval time.Duration // `interval`: 100ms..1h, default 5s
-	Timeout  time.Duration // `timeout`: 10ms..interval; default 2s, or the interval when that is shorter
-	Fall     int           // `fall`: failures in a row that make up into down, 1..100, default 2
-	Rise     int           // `rise`: successes in a row that make down into up, 1..100, default 2
-
-	// For http and https only.
-	Method     string        // `method`: default GET
-	Path       string        // `path`: default "/"
-	Host       string        // `host`: the Host header; default "": the service's name
-	Headers    []Header      // `headers`
-	Status     []StatusRange // `status`: default 200-399
-	Body       string        // `body`: must occur in the answer; default "": not read
-	TLSName    string        // `tls_name`, https only: server name to send and verify; default "": Host
-	SkipVerify bool          // `skip_verify`, https only: accept any certificate; default false
-}
-
-// Header is one request header field.
-type Header struct{ Name, Value string }
-
-// StatusRange is an inclusive range of HTTP status codes.
-type StatusRange struct{ From, To int }
-
 // Service is a DNS name that is steered.
 type Service struct {
 	Pos       Pos

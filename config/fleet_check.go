@@ -1,179 +1,85 @@
 package config
 
 import (
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 )
 
+// meaning is the keys that checks of a type have beside name and type.
+var meaning = map[string][]string{ // constant
+	CheckHTTP:    slices.Concat(timing, web),
+	CheckHTTPS:   slices.Concat(timing, web, certificate, []string{"http2"}),
+	CheckTCP:     slices.Concat(timing, talk),
+	CheckTLS:     slices.Concat(timing, talk, certificate),
+	CheckUDP:     slices.Concat(timing, talk),
+	CheckICMP:    timing[1:],
+	CheckGRPC:    slices.Concat(timing, certificate, []string{"host", "service", "tls"}),
+	CheckDNS:     slices.Concat(timing, []string{"query", "record", "rcode", "answer", "tcp"}),
+	CheckExec:    slices.Concat(timing, []string{"command"}),
+	CheckPush:    {"ttl"},
+	CheckAny:     {"of"},
+	CheckAll:     {"of"},
+	CheckAtLeast: {"of", "count"},
+}
+
+var (
+	timing      = []string{"port", "interval", "timeout", "fall", "rise"}
+	web         = []string{"method", "path", "host", "headers", "status", "expect_headers", "body", "body_regexp", "json"}
+	talk        = []string{"send", "send_hex", "expect", "expect_regexp"}
+	certificate = []string{"tls_name", "skip_verify", "cert_warn", "cert_min"}
+)
+
+var checkTypes = []string{
+	CheckHTTP, CheckHTTPS, CheckTCP, CheckTLS, CheckUDP, CheckICMP, CheckGRPC, CheckDNS, CheckExec, CheckPush,
+	CheckAny, CheckAll, CheckAtLeast,
+}
+
 func (d *fleetDecoder) check(v item) Check {
-	t := v.table("name", "type", "port", "method", "path", "host", "headers", "status", "body",
-		"tls_name", "skip_verify", "interval", "timeout", "fall", "rise")
+	t := v.table("name", "type", "port", "interval", "timeout", "fall", "rise",
+		"method", "path", "host", "headers", "status", "expect_headers", "body", "body_regexp", "json", "http2",
+		"send", "send_hex", "expect", "expect_regexp", "tls", "tls_name", "skip_verify", "cert_warn", "cert_min",
+		"service", "query", "record", "rcode", "answer", "tcp", "command", "ttl", "of", "count")
 	name := t.need("name", "web")
 	c := Check{
-		Pos:      name.at,
-		Name:     d.label(name, d.checks),
-		Type:     t.need("type", "http, https or tcp").choice("", CheckHTTP, CheckHTTPS, CheckTCP),
-		Interval: t.get("interval").duration(5*time.Second, 100*time.Millisecond, time.Hour),
-		Fall:     int(t.get("fall").integer(2, 1, 100)),
-		Rise:     int(t.get("rise").integer(2, 1, 100)),
+		Pos:  name.at,
+		Name: d.label(name, d.checks),
+		Type: t.need("type", "http, https, tcp or another").choice("", checkTypes...),
 	}
-	c.Timeout = t.get("timeout").duration(min(2*time.Second, c.Interval), 10*time.Millisecond, c.Interval)
-	c.Port = d.port(t, c.Type)
+	d.pace(&c, t)
 	d.http(&c, t)
+	d.certificates(&c, t)
+	d.expectations(&c, t)
+	d.protocols(&c, t)
+	d.combination(&c, t)
 	d.meaningless(c.Type, t)
 	return c
 }
 
-// port is the port to probe; http and https have one of their own.
-func (d *fleetDecoder) port(t table, kind string) uint16 {
-	defaults := map[string]int64{CheckHTTP: 80, CheckHTTPS: 443}
-	if kind == CheckTCP {
-		t.need("port", "5432")
+// pace reads the port and the rhythm.
+func (d *fleetDecoder) pace(c *Check, t table) {
+	defaults := map[string]int64{CheckHTTP: 80, CheckHTTPS: 443, CheckTLS: 443, CheckDNS: 53}
+	examples := map[string]string{CheckTCP: "5432", CheckUDP: "3478", CheckGRPC: "50051"}
+	if example := examples[c.Type]; example != "" {
+		t.need("port", example)
 	}
-	return uint16(t.get("port").integer(defaults[kind], 1, 65535))
-}
-
-// http reads the keys of http and https checks, with defaults for those.
-func (d *fleetDecoder) http(c *Check, t table) {
-	web := c.Type == CheckHTTP || c.Type == CheckHTTPS
-	if m, ok := parsed(t.get("method"), "a method such as GET", parseMethod); ok {
-		c.Method = m
-	} else if web {
-		c.Method = "GET"
+	c.Port = uint16(t.get("port").integer(defaults[c.Type], 1, 65535))
+	interval := t.get("interval").duration(5*time.Second, 100*time.Millisecond, time.Hour)
+	timeout := t.get("timeout").duration(min(2*time.Second, interval), 10*time.Millisecond, interval)
+	fall, rise := t.get("fall").integer(2, 1, 100), t.get("rise").integer(2, 1, 100)
+	if c.Type == "" || slices.Contains(meaning[c.Type], "interval") {
+		c.Interval, c.Timeout, c.Fall, c.Rise = interval, timeout, int(fall), int(rise)
 	}
-	if p, ok := parsed(t.get("path"), "a path such as /healthz", parseURLPath); ok {
-		c.Path = p
-	} else if web {
-		c.Path = "/"
-	}
-	c.Host, _ = parsed(t.get("host"), "a host name", parseHost)
-	c.Headers = d.headers(t.get("headers"))
-	c.Status = d.statuses(t.get("status"))
-	if c.Status == nil && web {
-		c.Status = []StatusRange{{200, 399}}
-	}
-	c.Body, _ = t.get("body").str("text that the answer must hold")
-	if name, ok := parsed(t.get("tls_name"), "a domain name", parseDomain); ok {
-		c.TLSName = strings.TrimSuffix(name, ".")
-	}
-	c.SkipVerify = t.get("skip_verify").yes(false)
 }
 
 // meaningless reports keys that a check of this type does not use.
 func (d *fleetDecoder) meaningless(kind string, t table) {
-	var keys []string
-	switch kind {
-	case CheckTCP:
-		keys = []string{"method", "path", "host", "headers", "status", "body", "tls_name", "skip_verify"}
-	case CheckHTTP:
-		keys = []string{"tls_name", "skip_verify"}
+	if kind == "" || t.kind != kindTable {
+		return
 	}
-	for _, key := range keys {
-		if e := t.find(key); e != nil {
-			t.sub(*e).atKey(*e).fail("a check of type "+kind+" has no "+key, "remove the key, or change the type")
+	for _, e := range t.node.table {
+		known := slices.Contains(t.known, e.key)
+		if known && e.key != "name" && e.key != "type" && !slices.Contains(meaning[kind], e.key) {
+			t.sub(e).atKey(e).fail("a check of type "+kind+" has no "+e.key, "remove the key, or change the type")
 		}
 	}
-}
-
-func (d *fleetDecoder) headers(v item) []Header {
-	if !v.is(kindTable, "a table of headers", "write {Name: value}") {
-		return nil
-	}
-	var out []Header
-	seen := map[string]Pos{}
-	for _, e := range v.node.table {
-		h := v.sub(e)
-		value, ok := h.str("the header's value")
-		switch {
-		case !isToken(e.key):
-			h.atKey(e).fail("bad header name "+quote(e.key), "use letters, digits and dashes, such as X-Probe")
-		case strings.EqualFold(e.key, "host"):
-			h.atKey(e).fail("the Host header has a key of its own", "move the value to the check's host key")
-		case !once(seen, h.atKey(e), strings.ToLower(e.key), "header "+quote(e.key)):
-		case ok && !isPrintable(value):
-			h.fail("bad header value "+quote(value), "use printable ASCII characters")
-		case ok:
-			out = append(out, Header{e.key, value})
-		}
-	}
-	return out
-}
-
-// statuses reads 200, "200-299,304" or a list of those.
-func (d *fleetDecoder) statuses(v item) []StatusRange {
-	if !v.given() || v.kind != kindList {
-		return d.status(v)
-	}
-	var out []StatusRange
-	for _, e := range v.items("status codes") {
-		out = append(out, d.status(e)...)
-	}
-	if len(v.list) == 0 {
-		v.fail("the list is empty", "write at least one, such as 200-299")
-	}
-	return out
-}
-
-func (d *fleetDecoder) status(v item) []StatusRange {
-	if v.given() && v.kind == kindNumber {
-		out, f := parseStatus(v.text)
-		v.flawed(f)
-		return out
-	}
-	out, _ := parsed(v, "status codes such as 200-299", parseStatus)
-	return out
-}
-
-func parseStatus(s string) ([]StatusRange, flaw) {
-	var out []StatusRange
-	for part := range strings.SplitSeq(s, ",") {
-		from, to, isRange := strings.Cut(strings.TrimSpace(part), "-")
-		if !isRange {
-			to = from
-		}
-		lo, ok1 := statusCode(from)
-		hi, ok2 := statusCode(to)
-		if !ok1 || !ok2 || lo > hi {
-			return nil, flaw{"bad status codes " + quote(s), "write codes from 100 to 599, such as 200, 200-299 or 200-299,304"}
-		}
-		out = append(out, StatusRange{lo, hi})
-	}
-	return out, flaw{}
-}
-
-func statusCode(s string) (int, bool) {
-	n, err := strconv.Atoi(strings.TrimSpace(s))
-	return n, err == nil && n >= 100 && n <= 599
-}
-
-func parseMethod(s string) (string, flaw) {
-	if s == "" || strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		return "", flaw{"bad method " + quote(s), "write one in capital letters, such as GET or HEAD"}
-	}
-	return s, flaw{}
-}
-
-func parseURLPath(s string) (string, flaw) {
-	if !strings.HasPrefix(s, "/") || !isPrintable(s) || strings.ContainsAny(s, " #") {
-		return "", flaw{"bad path " + quote(s), "begin with a slash, and write other characters as %XX: /healthz?full=1"}
-	}
-	return s, flaw{}
-}
-
-func parseHost(s string) (string, flaw) {
-	if s == "" || !isPrintable(s) || strings.ContainsAny(s, " /@?#") {
-		return "", flaw{"bad host " + quote(s), "write a host name as it stands in a URL, such as www.example.com"}
-	}
-	return s, flaw{}
-}
-
-// isPrintable reports whether s has only printable ASCII characters.
-func isPrintable(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
-}
-
-// isToken reports whether s is a token of RFC 9110, section 5.6.2.
-func isToken(s string) bool {
-	return s != "" && isPrintable(s) && !strings.ContainsAny(s, " \"(),/:;<=>?@[\\]{}")
 }

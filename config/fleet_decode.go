@@ -12,6 +12,7 @@ type fleetDecoder struct {
 	services *register
 	names    []item   // of fleet.Services
 	needs    [][]item // of fleet.Services: the names that each needs
+	counted  []item   // the `of` of fleet.Checks
 }
 
 func newFleetDecoder(d *decoder, fleet *Fleet, read func(string) ([]byte, error)) *fleetDecoder {

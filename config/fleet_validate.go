@@ -18,6 +18,7 @@ func (d *fleetDecoder) validate() {
 	d.circles()
 	d.placeNeeds()
 	d.needCircles()
+	d.combinations()
 }
 
 // placeServices finds the zone of each service: the innermost around it.

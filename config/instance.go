@@ -19,6 +19,8 @@ type Instance struct {
 	Store  Store       // `store`: default embedded
 	DNS    DNS         // `dns`
 	Geo    Geo         // `geo`
+	Checks Checks      // `checks`
+	Push   Push        // `push`
 	Admin  Admin       // `admin`
 	Log    Log         // `log`
 
@@ -93,6 +95,21 @@ type Geo struct {
 	City    string // `city`: file in the GeoIP2-City schema
 	Country string // `country`: file in the GeoIP2-Country schema
 	ASN     string // `asn`: file in the GeoLite2-ASN schema
+}
+
+// Checks bounds what this instance probes at once, and names what it may run.
+type Checks struct {
+	MaxInFlight   int      // `max_in_flight`: probes under way, 1..100000, default 4096
+	MaxPerAddress int      // `max_per_address`: of those, to one address, 1..MaxInFlight; default 64, or MaxInFlight when that is less
+	AllowExec     []string // `allow_exec`: programs that checks of type exec may run, by absolute path; default none
+}
+
+// Push is where endpoints report themselves.
+type Push struct {
+	Listen netip.AddrPort // `listen`; invalid (the default): nowhere
+	Tokens string         // `tokens`: file of who may report what; set together with Listen
+	Cert   string         // `cert`: file with the server's certificate; "" for plain HTTP, on loopback only
+	Key    string         // `key`: its private key; set together with Cert
 }
 
 // Admin is the listener for the page, the API and the metrics.

@@ -14,7 +14,7 @@ const (
 )
 
 func (d *decoder) instance(file string, root item) *Instance {
-	t := root.table("name", "region", "fleet", "data", "store", "dns", "geo", "admin", "log")
+	t := root.table("name", "region", "fleet", "data", "store", "dns", "geo", "checks", "push", "admin", "log")
 	region := t.need("region", "us-east")
 	in := &Instance{File: file, Pos: root.at, RegionPos: region.at}
 	in.Name, _ = parsed(t.need("name", "us-east-1"), "a name", parseLabel)
@@ -24,6 +24,8 @@ func (d *decoder) instance(file string, root item) *Instance {
 	in.Store = d.store(file, t.get("store"), in.Data)
 	in.DNS = d.dns(file, in.Name, t.get("dns"))
 	in.Geo = d.geo(file, t.get("geo"))
+	in.Checks = d.instanceChecks(t.get("checks"))
+	in.Push = d.push(file, t.get("push"))
 	in.Admin = d.admin(t.get("admin"))
 	in.Log = d.log(t.get("log"))
 	return in

@@ -2,6 +2,7 @@ package healthcheck
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"time"
 	"unicode"
+
+	"github.com/miekg/dns"
 )
 
 // contractWorld is a prober with one target of each temper. All have a
@@ -16,11 +19,15 @@ import (
 type contractWorld struct {
 	prober                   Prober
 	healthy, refused, silent Target
+	refusal                  string // the reason for refused; empty: that of TCP
 }
 
 func TestProberContract(t *testing.T) {
 	t.Run("fake", func(t *testing.T) { testContract(t, fakeWorld()) })
 	t.Run("tcp and http", func(t *testing.T) { testContract(t, realWorld(t)) })
+	for _, kind := range []Kind{HTTPS, TLS, UDP, GRPC, DNS, Exec} {
+		t.Run(string(kind), func(t *testing.T) { testContract(t, worldOf(t, kind)) })
+	}
 }
 
 func fakeWorld() contractWorld {
@@ -37,7 +44,7 @@ func fakeWorld() contractWorld {
 		}
 	})
 	world := func(id string) Target { return Target{ID: id, Check: quickCheck(TCP, 80)} }
-	return contractWorld{f, world("healthy"), world("refused"), world("silent")}
+	return contractWorld{f, world("healthy"), world("refused"), world("silent"), ""}
 }
 
 func realWorld(t *testing.T) contractWorld {
@@ -48,6 +55,42 @@ func realWorld(t *testing.T) contractWorld {
 		refused: Target{ID: "refused", Name: "www.example.com", Addr: loopback, Check: quickCheck(TCP, closedPort(t))},
 		silent:  Target{ID: "silent", Name: "www.example.com", Addr: loopback, Check: quickCheck(HTTP, silent)},
 	}
+}
+
+// worldOf has real servers of one kind.
+func worldOf(t *testing.T, kind Kind) contractWorld {
+	cert, roots := trust(t, time.Hour)
+	conf := &tls.Config{Certificates: []tls.Certificate{cert}}
+	hung := listen(t, awaitClose)
+	ports := map[Kind][3]uint16{ // healthy, refused, silent
+		HTTPS: {listen(t, overTLS(conf, says("HTTP/1.1 200 OK\r\n\r\n"))), closedPort(t), hung},
+		TLS:   {listen(t, overTLS(conf, awaitClose)), closedPort(t), hung},
+		UDP: {listenPacket(t, func(b []byte) []byte { return b }), closedPacketPort(t),
+			listenPacket(t, func([]byte) []byte { return nil })},
+		DNS: {serveDNS(t, func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(q)) }), closedPacketPort(t),
+			listenPacket(t, func([]byte) []byte { return nil })},
+		Exec: {1, 2, 3},
+	}
+	grpc, _ := serveGRPC(t)
+	ports[GRPC] = [3]uint16{grpc, closedPort(t), hung}
+	script := program(t, "[ $STEERDNS_PORT != 3 ] || sleep 1000; [ $STEERDNS_PORT = 1 ] || { echo connect: connection refused; exit 1; }")
+	at := func(i int) Target {
+		target := patient(kind, ports[kind][i], func(c *Check) {
+			c.Send, c.Command, c.Question = "ping", []string{script}, Question{Type: "A", Rcode: "NOERROR"}
+		})
+		if i == 2 {
+			target.Check.Timeout = 200 * time.Millisecond
+		}
+		return target
+	}
+	w := contractWorld{NewProber(ProberOptions{Roots: roots, AllowExec: []string{script}}), at(0), at(1), at(2), ""}
+	switch kind {
+	case UDP, DNS:
+		w.refusal = "read: connection refused"
+	case Exec:
+		w.refusal = "exit status 1: connect: connection refused"
+	}
+	return w
 }
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -66,7 +109,11 @@ func testContract(t *testing.T, w contractWorld) {
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
-		if o := observe(t, w.prober, w.refused); o.OK || o.Reason != "connect: connection refused" {
+		want := w.refusal
+		if want == "" {
+			want = "connect: connection refused"
+		}
+		if o := observe(t, w.prober, w.refused); o.OK || o.Blind || o.Reason != want {
 			t.Errorf("refusing target: ok=%v %q", o.OK, o.Reason)
 		}
 	})

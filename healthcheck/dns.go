@@ -67,14 +67,13 @@ func (p dnsProbe) ask(ctx context.Context, over string, t Target, query *dns.Msg
 	for {
 		reply, err := c.ReadMsg()
 		switch {
-		case reply != nil && !isReplyTo(reply, query):
-			if over == "tcp" {
-				return nil, errors.New("answer is not to the question")
-			}
-		case reply != nil && err != nil: // the header was read, the rest not
+		case reply != nil && err != nil && reply.Id == query.Id: // the header was read, the rest not
 			return nil, errors.New("answer is not valid DNS")
-		case err != nil:
+		case reply == nil:
 			return nil, &failure{hearing, err}
+		case !isReplyTo(reply, query) && over == "tcp":
+			return nil, errors.New("answer is not to the question")
+		case !isReplyTo(reply, query): // forged, or late
 		default:
 			return reply, nil
 		}

@@ -96,7 +96,7 @@ func (c Check) findIn(text io.Reader, what string) error {
 
 // patternBudget is how many bytes a pattern is tried on while more may come,
 // so that a text which trickles in costs no more than one that comes at once.
-const patternBudget = 1 << 20
+const patternBudget = 2 * maxBody
 
 // sought is what a text must still hold.
 type sought struct {
@@ -108,7 +108,7 @@ type sought struct {
 // look takes in the n new bytes at the end of seen and says whether all has
 // occurred. After patternBudget the pattern is tried at the end only.
 func (s *sought) look(seen []byte, n int, atEnd bool) bool {
-	if from := max(0, len(seen)-n-len(s.text)+1); bytes.Contains(seen[from:], s.text) {
+	if len(s.text) > 0 && bytes.Contains(seen[max(0, len(seen)-n-len(s.text)+1):], s.text) {
 		s.text = nil
 	}
 	if s.pattern != nil && (atEnd || s.tried < patternBudget) {

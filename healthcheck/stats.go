@@ -23,6 +23,33 @@ type ProbeStats struct {
 	Buckets []uint64      // by DurationBounds: probes that took at most that long (cumulative)
 }
 
+// Finding is what the latest observation of one check of an endpoint found
+// beside good or bad.
+type Finding struct {
+	Endpoint string
+	Check    string
+	CertEnds time.Time // when the first of the certificates shown ends; zero: none was
+	Reported bool      // it is a report that holds, and Load what it said
+	Load     uint8     // percent
+}
+
+// Findings is a fresh list that the caller owns, of the checks that found
+// something, in no order.
+func (r *Runner) Findings() []Finding {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []Finding
+	for id, rec := range r.records {
+		for _, e := range rec.entries {
+			f := Finding{Endpoint: id, Check: e.target.Check.Name, CertEnds: e.last.CertEnds, Load: e.last.Load}
+			if f.Reported = e.reports() && e.last.OK; f.Reported || !f.CertEnds.IsZero() {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
 const lateAfter = 10 * time.Millisecond
 
 const otherKind Kind = "other"

@@ -169,10 +169,7 @@ func topologyOf(f *config.Fleet) *regions.Topology {
 		Hash:  f.Hash,
 		Brake: regions.Brake{Share: f.Brake.Share, Window: f.Brake.Window}, Damping: dampingOf(f.Damping),
 	}
-	checks := map[string]healthcheck.Check{}
-	for _, c := range f.Checks {
-		checks[c.Name] = checkOf(c)
-	}
+	checks := checksOf(f.Checks)
 	index := map[string]int{}
 	for i, r := range f.Regions {
 		index[r.Name] = i
@@ -188,21 +185,6 @@ func topologyOf(f *config.Fleet) *regions.Topology {
 		t.Services = append(t.Services, out)
 	}
 	return t
-}
-
-func checkOf(c config.Check) healthcheck.Check {
-	out := healthcheck.Check{
-		Name: c.Name, Kind: healthcheck.Kind(c.Type), Port: c.Port, Interval: c.Interval,
-		Timeout: c.Timeout, Fall: c.Fall, Rise: c.Rise, Method: c.Method, Path: c.Path,
-		Host: c.Host, Body: c.Body, TLSName: c.TLSName, SkipVerify: c.SkipVerify,
-	}
-	for _, h := range c.Headers {
-		out.Headers = append(out.Headers, healthcheck.Header(h))
-	}
-	for _, s := range c.Status {
-		out.Status = append(out.Status, healthcheck.StatusRange(s))
-	}
-	return out
 }
 
 var allDown = map[string]regions.AllDown{

@@ -21,6 +21,10 @@ var (
 	descProbes      = metric("probe_duration_seconds", "Probes by kind and result, and how long they took.", "kind", "result")
 	descInFlight    = metric("probes_in_flight", "Probes under way.")
 	descTargets     = metric("probe_targets", "Endpoints that this instance probes.")
+	descBlind       = metric("probes_blind", "1 while most of what answered this instance lately fails at once.")
+	descCert        = metric("probe_certificate_expiry_timestamp_seconds", "When the first of the certificates that an endpoint showed ends.", "endpoint", "check")
+	descLoad        = metric("endpoint_reported_load_percent", "What an endpoint last reported of its load.", "endpoint", "check")
+	descReports     = metric("push_requests_total", "Requests to report an endpoint, by how they ended.", "result")
 	descLate        = metric("probe_late_starts_total", "Probes that began after their time.")
 	descWrites      = metric("store_writes_total", "Writes of votes and of the instance's own record.", "result")
 	descRelists     = metric("store_relists_total", "Full lists of the store.")
@@ -29,17 +33,26 @@ var (
 	descRejectTotal = metric("store_rejected_values_total", "Values of the store that were refused.")
 )
 
-// probeCollector shows what the runner counts.
-type probeCollector struct{ runner *healthcheck.Runner }
+// probeCollector shows what the runner counts and found.
+type probeCollector struct {
+	runner  *healthcheck.Runner
+	reports *reports // nil: no listener
+}
 
 func (probeCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descProbes, descInFlight, descTargets, descLate} {
+	for _, d := range []*prometheus.Desc{descProbes, descInFlight, descTargets, descLate, descBlind, descCert, descLoad, descReports} {
 		ch <- d
 	}
 }
 
 func (c probeCollector) Collect(ch chan<- prometheus.Metric) {
+	c.collectFindings(ch)
 	s := c.runner.Stats()
+	blind := 0.0
+	if s.Blind {
+		blind = 1
+	}
+	ch <- prometheus.MustNewConstMetric(descBlind, prometheus.GaugeValue, blind)
 	ch <- prometheus.MustNewConstMetric(descInFlight, prometheus.GaugeValue, float64(s.InFlight))
 	ch <- prometheus.MustNewConstMetric(descTargets, prometheus.GaugeValue, float64(s.Targets))
 	ch <- prometheus.MustNewConstMetric(descLate, prometheus.CounterValue, float64(s.LateStarts))
@@ -53,6 +66,22 @@ func (c probeCollector) Collect(ch chan<- prometheus.Metric) {
 			buckets[b.Seconds()] = p.Buckets[i]
 		}
 		ch <- prometheus.MustNewConstHistogram(descProbes, p.Count, p.Took.Seconds(), buckets, string(p.Kind), result)
+	}
+}
+
+func (c probeCollector) collectFindings(ch chan<- prometheus.Metric) {
+	for _, f := range c.runner.Findings() {
+		if !f.CertEnds.IsZero() {
+			ch <- prometheus.MustNewConstMetric(descCert, prometheus.GaugeValue, float64(f.CertEnds.Unix()), f.Endpoint, f.Check)
+		}
+		if f.Reported {
+			ch <- prometheus.MustNewConstMetric(descLoad, prometheus.GaugeValue, float64(f.Load), f.Endpoint, f.Check)
+		}
+	}
+	if c.reports != nil {
+		for result, n := range c.reports.server.Results() {
+			ch <- prometheus.MustNewConstMetric(descReports, prometheus.CounterValue, float64(n), result)
+		}
 	}
 }
 

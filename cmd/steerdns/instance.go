@@ -49,7 +49,8 @@ type instance struct {
 
 	certificates *dnsserver.Certificates // nil: only plain DNS
 
-	voted *latest[struct{}]
+	reports *reports // nil: endpoints cannot report here
+	voted   *latest[struct{}]
 }
 
 // newInstance builds the parts and opens the listeners, so that a taken port
@@ -78,7 +79,9 @@ func newInstance(conf *config.Instance, log *slog.Logger) (*instance, error) {
 		in.adminLn = ln
 	}
 	in.wire()
-	return in, nil
+	reports, err := openReports(conf.Push, in.runner, log)
+	in.reports = reports
+	return in, err
 }
 
 // openSecrets reads the files of secrets for the first time.
@@ -103,8 +106,9 @@ func (in *instance) wire() {
 	in.follower = newFollower(in)
 	in.outcomes = newOutcomes(in.log)
 	in.runner = healthcheck.NewRunner(healthcheck.Options{
-		Prober: healthcheck.NewProber(healthcheck.ProberOptions{Version: release}),
-		Seed:   seedOf(in.conf.Name), Log: in.log, OnChange: func() { in.voted.put(struct{}{}) },
+		Prober:      healthcheck.NewProber(healthcheck.ProberOptions{Version: release, AllowExec: in.conf.Checks.AllowExec}),
+		MaxInFlight: in.conf.Checks.MaxInFlight, MaxPerAddress: in.conf.Checks.MaxPerAddress,
+		Seed: seedOf(in.conf.Name), Log: in.log, OnChange: func() { in.voted.put(struct{}{}) },
 	})
 	in.state = regions.NewState(regions.StateOptions{
 		Instance: in.conf.Name, Region: in.conf.Region, Log: in.log,
@@ -253,6 +257,9 @@ func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func(
 	}
 	if in.certificates != nil {
 		g.Go(func() error { return in.certificates.Run(ctx) })
+	}
+	if in.reports != nil {
+		g.Go(func() error { return named("reports", in.reports.run(ctx)) })
 	}
 	if in.adminLn != nil {
 		srv := admin.NewServer(backend{in}, in.metrics(), in.log)

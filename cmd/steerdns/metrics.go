@@ -33,7 +33,7 @@ func (in *instance) metrics() http.Handler {
 		in.dns.Collector(),
 		in.counters.total,
 		admin.NewCollector(backend{in}),
-		probeCollector{in.runner},
+		probeCollector{in.runner, in.reports},
 		storeCollector{in.link},
 		transferCollector{in.transfers},
 	)

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/steerdns/steerdns/admin"
+	"github.com/steerdns/steerdns/config"
+)
+
+// reports is the listener where endpoints report themselves.
+type reports struct {
+	server *admin.PushServer
+	ln     net.Listener
+}
+
+// openReports reads the files and opens the listener; nil without one.
+func openReports(conf config.Push, to admin.Reporter, log *slog.Logger) (*reports, error) {
+	if !conf.Listen.IsValid() {
+		return nil, nil
+	}
+	server, err := admin.NewPushServer(admin.PushOptions{
+		Reporter: to, Tokens: conf.Tokens, Cert: conf.Cert, Key: conf.Key, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", conf.Listen.String())
+	if err != nil {
+		return nil, fmt.Errorf("push listener: %w (another process has the address; change push.listen)", err)
+	}
+	log.Info("endpoints may report", "address", ln.Addr(), "tls", conf.Cert != "")
+	return &reports{server, ln}, nil
+}
+
+func (r *reports) run(ctx context.Context) error { return r.server.Run(ctx, r.ln) }
