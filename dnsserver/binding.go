@@ -19,6 +19,8 @@ func isBinding(rtype uint16) bool { return rtype == dns.TypeSVCB || rtype == dns
 // A and AAAA answer to the same client in the same epoch.
 func (p *planner) steerBinding(owner []byte, res zone.Result) {
 	rr, v4, v6 := p.binding(owner, res.Service, p.qtype)
+	p.because(v4.Reason.Code)
+	p.because(v6.Reason.Code)
 	if rr == nil {
 		p.without(res, &v4, &v6)
 		return

@@ -35,5 +35,5 @@ func (r *Responder) findChaos(q *wire.Query) *compiled {
 			return c
 		}
 	}
-	return refused
+	return &refusedChaos
 }

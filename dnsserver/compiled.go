@@ -35,6 +35,10 @@ type compiled struct {
 	failOpen  bool
 	service   int32 // index in the world of the view, -1 when no service answered
 	region    int32 // of the first address
+
+	reason string // of the decision; "" when no service had a say
+	ede    uint16 // extended error plus one (RFC 8914); 0: none
+	text   string // and its extra text
 }
 
 // start is where an answer begins: what the zones said of a name and a type.
@@ -145,6 +149,9 @@ func pack(owner []byte, qtype uint16, p *plan) (*compiled, error) {
 		needsGlue: p.needsGlue,
 		tailored:  p.tailored,
 		failOpen:  p.failOpen,
+		reason:    p.reason,
+		ede:       p.ede,
+		text:      p.text,
 		service:   int32(p.service),
 		region:    int32(p.region),
 		counts: wire.Counts{Answer: uint16(len(p.answer)), Authority: uint16(len(p.authority)),

@@ -15,6 +15,10 @@ func (r *Responder) compose(dst []byte, a *asked) (reply []byte, truncated bool)
 	room := limit - wire.HeaderLen - a.q.QuestionLen()
 	if a.q.EDNS.Present {
 		room -= wire.OPTLen(&a.q.EDNS, &opt)
+		if opt.EDE != 0 && len(h.body) > room { // RFC 8914 3: it must not be what truncates
+			room += wire.EDELen(&opt)
+			opt.EDE = 0
+		}
 	}
 	n, counts, flags := len(h.body), h.counts, h.flags
 	if n > room {
@@ -44,7 +48,11 @@ func (r *Responder) compose(dst []byte, a *asked) (reply []byte, truncated bool)
 
 // options is what the reply's OPT record says.
 func (r *Responder) options(a *asked) wire.OPT {
-	opt := wire.OPT{UDPSize: r.maxUDP, Rcode: a.hit.c.rcode, NSID: r.nsid, Scope: a.scope, EDE: a.ede}
+	c := a.hit.c
+	opt := wire.OPT{UDPSize: r.maxUDP, Rcode: c.rcode, NSID: r.nsid, Scope: a.scope, EDE: a.ede}
+	if a.ede == 0 {
+		opt.EDE, opt.EDEText = c.ede, c.text
+	}
 	if a.cookie != cookieNone {
 		opt.HasCookie, opt.Cookie = true, a.server
 	}

@@ -23,7 +23,6 @@ type hit struct {
 
 // Answers without records.
 var (
-	refused  = &compiled{rcode: wire.RcodeRefused, service: -1, region: -1}
 	servFail = &compiled{rcode: wire.RcodeServFail, service: -1, region: -1}
 )
 
@@ -31,7 +30,7 @@ var (
 func (v *View) find(q *wire.Query, client netip.Addr) hit {
 	s := start{res: v.zones.Lookup(q.Name(), q.QType), qtype: q.QType}
 	if s.res.Outcome == zone.Refused {
-		return hit{c: refused, zone: -1}
+		return hit{c: &refusedZone, zone: -1}
 	}
 	h := hit{zone: s.res.Zone.Index, node: s.res.Node.ID, serials: v.serials}
 	steered := false

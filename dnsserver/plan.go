@@ -28,6 +28,9 @@ type plan struct {
 	failOpen                      bool
 	service, region               int    // of the first address or alias decided; -1 when none
 	key                           []byte // what was decided: equal keys for one start make equal answers
+	reason                        string // of the decision; "" when no service had a say
+	ede                           uint16 // extended error plus one (RFC 8914); 0: none
+	text                          string // and its extra text
 }
 
 // planner makes a plan for one start, following RFC 1034 4.3.2 from the
@@ -57,6 +60,7 @@ func (p *planner) run(owner []byte, res zone.Result) *plan {
 		owner, res = next, p.zones.Lookup(next, p.qtype)
 	}
 	p.addAdditional()
+	p.aged()
 	return &p.plan
 }
 
@@ -148,7 +152,8 @@ func (p *planner) negative(rcode uint16, z *zone.Zone, ttl uint32) {
 }
 
 func (p *planner) fail() {
-	p.plan = plan{rcode: wire.RcodeServFail, decided: true, varied: p.varied, service: p.service, region: -1, key: p.key}
+	p.plan = plan{rcode: wire.RcodeServFail, decided: true, varied: p.varied, service: p.service, region: -1, key: p.key,
+		reason: p.reason, ede: p.ede, text: p.text}
 }
 
 func header(owner []byte, rtype uint16, ttl uint32) dns.RR_Header {

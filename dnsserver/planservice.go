@@ -22,6 +22,7 @@ func (p *planner) steer(owner []byte, res zone.Result) []byte {
 		return nil
 	}
 	if p.unready(res.Service) {
+		p.because(steering.CodeNoState)
 		p.fail() // cold start: never NXDOMAIN, never NODATA
 		return nil
 	}
@@ -50,6 +51,7 @@ func (p *planner) decide(service int, fam steering.Family) steering.Decision {
 
 // decision turns one decision into records.
 func (p *planner) decision(owner []byte, res zone.Result, fam steering.Family, d steering.Decision) []byte {
+	p.because(d.Reason.Code)
 	svc := &p.world.Topology.Services[res.Service]
 	if fam == steering.FamilyAlias && d.Kept > 0 {
 		return p.alias(owner, svc, &d)

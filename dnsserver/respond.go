@@ -140,24 +140,13 @@ func (a *asked) deserves() bool {
 	return true
 }
 
-// faults are the replies to queries that are not looked up.
-var faults = [...]compiled{
-	wire.FormErr:    {rcode: wire.RcodeFormErr, service: -1, region: -1},
-	wire.NotImp:     {rcode: wire.RcodeNotImp, service: -1, region: -1},
-	wire.BadVers:    {rcode: wire.RcodeBadVers, service: -1, region: -1},
-	wire.BadClass:   {rcode: wire.RcodeRefused, service: -1, region: -1},
-	wire.CookieOnly: {rcode: wire.RcodeNoError, service: -1, region: -1},
-}
-
-var badCookie = &compiled{rcode: wire.RcodeBadCookie, service: -1, region: -1}
-
 func (r *Responder) find(l *live, a *asked) hit {
 	q := &a.q
 	switch {
 	case a.denied:
-		return hit{c: refused, zone: -1}
+		return hit{c: &prohibited, zone: -1}
 	case r.wantsBetterCookie(a):
-		return hit{c: badCookie, zone: -1}
+		return hit{c: &badCookie, zone: -1}
 	case a.status != wire.OK:
 		return hit{c: &faults[a.status], zone: -1}
 	case a.signed != nil && a.signed.Fault() != 0:
@@ -167,7 +156,7 @@ func (r *Responder) find(l *live, a *asked) hit {
 	case q.QType == wire.TypeIXFR, q.QType == wire.TypeAXFR:
 		return r.transfer(a)
 	case l == nil:
-		return hit{c: servFail, zone: -1}
+		return hit{c: &notReady, zone: -1}
 	}
 	return l.view.find(q, a.client)
 }

@@ -170,14 +170,14 @@ func (l *rrl) action(kind replyKind, c *Counters) limitAction {
 
 // slipped is what a client gets instead of a reply that is one too many: it
 // may ask again over TCP.
-var slipped = &compiled{flags: wire.FlagTC, service: -1, region: -1}
+var slipped = compiled{flags: wire.FlagTC, service: -1, region: -1}
 
 // slip puts the short reply in place: BADCOOKIE with a valid cookie for those
 // that speak cookies, since it lets them ask again over UDP, TC for others.
 func (a *asked) slip() {
-	a.hit.c, a.scope = slipped, 0
+	a.hit.c, a.scope, a.ede = &slipped, 0, 0
 	if a.cookie != cookieNone {
-		a.hit.c = badCookie
+		a.hit.c = &badCookie
 	}
 	a.q.EDNS.NSID = false // no longer than it must be
 }

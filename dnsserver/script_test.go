@@ -90,6 +90,8 @@ func editWorld(t *testing.T, w *regions.World, words []string) {
 				w.Regions[i].State = healthcheck.Down
 			}
 		}
+	case "store-lost":
+		w.StoreLost = true
 	case "all-down":
 		for i := range w.Topology.Services {
 			serviceDown(w, i, 0, 1, 2)

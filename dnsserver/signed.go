@@ -25,9 +25,9 @@ func (r *Responder) verify(a *asked) {
 // where transfer.Server answers.
 func (r *Responder) transfer(a *asked) hit {
 	if r.transfers == nil || a.tr != UDP {
-		return hit{c: refused, zone: -1}
+		return hit{c: &prohibited, zone: -1}
 	}
-	a.hit = hit{c: refused, zone: -1}
+	a.hit = hit{c: &prohibited, zone: -1}
 	opt := r.options(a)
 	room := r.limit(a) - wire.HeaderLen - a.q.QuestionLen() - wire.OPTLen(&a.q.EDNS, &opt)
 	answer, records, rcode, ede := r.transfers.Datagram(a.query, &a.q, a.client, a.signed.Key(), room)

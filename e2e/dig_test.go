@@ -36,6 +36,7 @@ var digs = []struct {
 	{"whole over TCP", "dig", "+bufsize=512 big.gslb.example.com TXT", []string{"flags: qr aa", "0123456789", "(TCP)"}, " tc"},
 	{"kdig: subnet and scope", "kdig", "+subnet=192.0.2.0/24 www.gslb.example.com", []string{"status: NOERROR", "CLIENT-SUBNET: 192.0.2.0/24/", "192.0.2.1"}, "WARNING"},
 	{"kdig: NSID over TCP", "kdig", "+tcp +nsid www.gslb.example.com", []string{"NSID: ", `"lone"`, "TCP"}, "WARNING"},
+	{"extended error of a name outside the zones", "dig", "www.example.org", []string{"REFUSED", "EDE: 20 (Not Authoritative)"}, "NOERROR"},
 	{"kdig: BADVERS", "kdig", "+edns=1 www.gslb.example.com", []string{"BADVERS"}, "192.0.2.1"},
 }
 

@@ -60,13 +60,16 @@ func OPTLen(e *EDNS, o *OPT) int {
 		n += 6
 	}
 	if o.EDE != 0 {
-		n += 6 + len(o.EDEText)
+		n += EDELen(o)
 	}
 	if o.Padding != 0 {
 		n += 4 + o.Padding - 1
 	}
 	return n
 }
+
+// EDELen is how many octets the extended error of o takes.
+func EDELen(o *OPT) int { return 6 + len(o.EDEText) }
 
 // AppendOPT appends the OPT record that answers e. DO is echoed (RFC 3225 3);
 // FAMILY, SOURCE and ADDRESS of a Client Subnet option are as in the query
