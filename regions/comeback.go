@@ -108,7 +108,7 @@ func (b *comeback) placeRegion(i int, left time.Time) {
 	}
 	switch {
 	case v.Drained != nil:
-		v.Past = b.drained(r, v)
+		v.Past = b.drained(v)
 	case v.Pinned != nil:
 		v.Past = nil
 	case v.State == healthcheck.Down && !v.Held:
@@ -163,8 +163,11 @@ func (b *comeback) fell(v *Verdict, left time.Time) *Mark {
 		n.Fell = later(since, later(m.Well, m.Back))
 		n.Out = later(left, m.Back)
 	}
-	if m.isOut() { // again, before it was back
+	switch {
+	case m.isOut(): // again, before it was back
 		n.Out = m.Out
+	case m != nil && m.Back.IsZero(): // it leaves as the drain ends, whenever it fell
+		n.Out = b.now
 	}
 	if b.w.Topology.Damping.damps() {
 		n.Penalty = 1 + b.w.Topology.Damping.left(m, n.Fell)
@@ -174,10 +177,7 @@ func (b *comeback) fell(v *Verdict, left time.Time) *Mark {
 
 // drained is the mark of a region that an operator took out: when he lets it
 // back, it takes its clients slowly.
-func (b *comeback) drained(r *Region, v *Verdict) *Mark {
-	if r.Recovery.SlowStart == 0 && v.Past == nil {
-		return nil
-	}
+func (b *comeback) drained(v *Verdict) *Mark {
 	out := notAfter(v.Drained.Created, b.now)
 	if m := v.Past; m != nil && m.Word && m.Back.IsZero() && m.Out.Equal(out) {
 		return m

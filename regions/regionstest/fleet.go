@@ -35,18 +35,60 @@ func Topology(t *rapid.T) *regions.Topology {
 			Window: rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour}).Draw(t, "window"),
 		},
 	}
+	if rapid.IntRange(0, 2).Draw(t, "damped") == 0 {
+		top.Damping = regions.Damping{HalfLife: time.Minute, Suppress: 2, Reuse: 0.5, Longest: 10 * time.Minute}
+	}
 	for i := range n {
 		top.Regions = append(top.Regions, regions.Region{
 			Name: names[i], At: points[i], Country: "US", Continent: "NA",
 			Capacity: rapid.SampledFrom([]float64{0.5, 1, 3}).Draw(t, "capacity"),
 			BiasKm:   rapid.SampledFrom([]float64{0, 500, -1000}).Draw(t, "bias"),
 			MinUp:    rapid.SampledFrom([]float64{0, 0.3, 0.5, 1}).Draw(t, "min-up"),
+			Recovery: recovery(t), Entrance: entrance(t, i),
+			NoVantage: i > 0 && rapid.IntRange(0, 9).Draw(t, "no vantage") == 0,
 		})
 	}
 	for s := range rapid.IntRange(1, 3).Draw(t, "services") {
 		top.Services = append(top.Services, service(t, top, s))
+		for n := range s {
+			if rapid.IntRange(0, 3).Draw(t, "needs") == 0 {
+				top.Services[s].Needs = append(top.Services[s].Needs, n)
+			}
+		}
 	}
 	return top
+}
+
+func recovery(t *rapid.T) regions.Recovery {
+	return regions.Recovery{
+		Failback:  rapid.SampledFrom([]regions.Failback{regions.FailbackAuto, regions.FailbackAuto, regions.FailbackAfter, regions.FailbackManual}).Draw(t, "failback"),
+		After:     30 * time.Second,
+		Hold:      rapid.SampledFrom([]time.Duration{0, 0, 20 * time.Second, 2 * time.Minute}).Draw(t, "hold"),
+		SlowStart: rapid.SampledFrom([]time.Duration{0, 0, time.Minute}).Draw(t, "slow start"),
+	}
+}
+
+func entrance(t *rapid.T, i int) netip.Addr {
+	if rapid.IntRange(0, 3).Draw(t, "entrance") > 0 {
+		return netip.Addr{}
+	}
+	return netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
+}
+
+// Targets lists what is voted on: endpoints and entrances.
+func Targets(top *regions.Topology) []string {
+	var ids []string
+	for _, svc := range top.Services {
+		for _, ep := range svc.Endpoints {
+			ids = append(ids, ep.ID)
+		}
+	}
+	for _, r := range top.Regions {
+		if r.Entrance.IsValid() {
+			ids = append(ids, regions.EntranceID(r.Name))
+		}
+	}
+	return ids
 }
 
 func service(t *rapid.T, top *regions.Topology, s int) regions.Service {
@@ -144,10 +186,8 @@ func Place(t *rapid.T) *geo.Place {
 // agree, so that verdicts of every kind come up.
 func Ballots(t *rapid.T, top *regions.Topology) []regions.Ballot {
 	lean := map[string]healthcheck.State{}
-	for _, svc := range top.Services {
-		for _, ep := range svc.Endpoints {
-			lean[ep.ID] = healthcheck.State(rapid.IntRange(1, 2).Draw(t, "lean"))
-		}
+	for _, id := range Targets(top) {
+		lean[id] = healthcheck.State(rapid.IntRange(1, 2).Draw(t, "lean"))
 	}
 	var all []regions.Ballot
 	for _, r := range top.Regions {
@@ -160,17 +200,16 @@ func Ballots(t *rapid.T, top *regions.Topology) []regions.Ballot {
 
 func ballot(t *rapid.T, instance, region string, top *regions.Topology, lean map[string]healthcheck.State) regions.Ballot {
 	b := regions.Ballot{Instance: instance, Region: region, Boot: "b", Seq: 1, Beat: time.Second, Votes: map[string]healthcheck.Vote{}}
-	for _, svc := range top.Services {
-		for _, ep := range svc.Endpoints {
-			state := lean[ep.ID]
-			if rapid.IntRange(0, 3).Draw(t, "dissent") == 0 {
-				state = healthcheck.State(rapid.IntRange(0, 2).Draw(t, "state"))
-			}
-			b.Votes[ep.ID] = healthcheck.Vote{
-				State: state, Reason: "said " + instance,
-				Suspect: rapid.IntRange(0, 9).Draw(t, "suspect") == 0,
-				Since:   start.Add(-time.Duration(rapid.IntRange(0, 100).Draw(t, "ago")) * time.Second),
-			}
+	b.Blind = rapid.IntRange(0, 19).Draw(t, "doubts itself") == 0
+	for _, id := range Targets(top) {
+		state := lean[id]
+		if rapid.IntRange(0, 3).Draw(t, "dissent") == 0 {
+			state = healthcheck.State(rapid.IntRange(0, 2).Draw(t, "state"))
+		}
+		b.Votes[id] = healthcheck.Vote{
+			State: state, Reason: "said " + instance,
+			Suspect: rapid.IntRange(0, 9).Draw(t, "suspect") == 0,
+			Since:   start.Add(-time.Duration(rapid.IntRange(0, 100).Draw(t, "ago")) * time.Second),
 		}
 	}
 	return b
@@ -184,11 +223,16 @@ func Overrides(t *rapid.T, top *regions.Topology) []regions.Override {
 			return
 		}
 		ends := start.Add(time.Duration(rapid.IntRange(-1, 3).Draw(t, "ends")) * time.Minute)
-		all = append(all, regions.Override{Kind: kind, Name: name, Owner: "op", Reason: "test", Created: start, Expires: ends})
+		o := regions.Override{Kind: kind, Name: name, Owner: "op", Reason: "test", Created: start, Expires: ends}
+		if kind != regions.OverrideFailback && rapid.IntRange(0, 2).Draw(t, "pin") == 0 {
+			o.Action = regions.ActionPin
+		}
+		all = append(all, o)
 	}
 	add(regions.OverrideRegion, "nowhere")
 	for _, r := range top.Regions {
 		add(regions.OverrideRegion, r.Name)
+		add(regions.OverrideFailback, r.Name)
 	}
 	for _, svc := range top.Services {
 		add(regions.OverrideService, strings.TrimSuffix(svc.Name, "."))

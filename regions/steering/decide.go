@@ -93,7 +93,7 @@ type deliberation struct {
 	fence    bool    // a fence holds for the client
 	near     bool    // ranks count from here on
 	shaky    bool    // something asks for the short TTL
-	ramping  bool    // the variant has a say in which regions are back
+	varied   bool    // the variant had a say before the last stage
 }
 
 func newDeliberation(w *regions.World, service int, fam Family, p *geo.Place, variant uint8) *deliberation {

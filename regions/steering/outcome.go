@@ -108,7 +108,7 @@ func (d *deliberation) gather(f func(*entry) bool) []*entry {
 // decision lists the kept, then the ranked that did not make it, then the
 // rest in the topology's order.
 func (d *deliberation) decision(o Outcome, ranked []*entry, ttl uint32, why Reason) Decision {
-	dec := Decision{Outcome: o, TTL: ttl, Reason: why, Varied: d.ramping && len(ranked) > 0, Candidates: make([]Candidate, 0, len(d.entries))}
+	dec := Decision{Outcome: o, TTL: ttl, Reason: why, Varied: d.varied && len(ranked) > 0, Candidates: make([]Candidate, 0, len(d.entries))}
 	listed := make([]bool, len(d.entries))
 	list := func(e *entry) {
 		listed[e.Endpoint] = true

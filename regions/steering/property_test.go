@@ -86,10 +86,26 @@ func checkKept(t *rapid.T, w *regions.World, svc *regions.Service, s int, fam st
 		if v.Drained != nil || r.Drained != nil {
 			t.Fatalf("kept though drained: %+v", c)
 		}
-		if v.State == healthcheck.Down && !v.Held || r.State == healthcheck.Down && !r.Held {
+		if v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || r.State == healthcheck.Down && !r.Held || v.Lacks != "") {
 			t.Fatalf("I1: kept though down: %+v", c)
 		}
+		if waits := v.Waiting || r.Waiting; v.Pinned == nil && waits && someStandWell(w, svc, s, fam, p) {
+			t.Fatalf("kept though it waits, and others stand well: %+v", c)
+		}
 	}
+}
+
+// someStandWell reports whether anything for the client is up without any if.
+func someStandWell(w *regions.World, svc *regions.Service, s int, fam steering.Family, p *geo.Place) bool {
+	for e := range svc.Endpoints {
+		ep := &svc.Endpoints[e]
+		v, r := w.Endpoints[s][e], w.Regions[ep.Region]
+		if steering.FamilyOf(ep) == fam && inFences(svc, p, ep.Region) && v.Drained == nil && r.Drained == nil &&
+			(v.Pinned != nil || !v.Out() && !r.Out() && v.State != healthcheck.Down && !v.Waiting && !r.Waiting && !v.Demoted && !r.Demoted && !r.Held && r.Ramp == 0) {
+			return true
+		}
+	}
+	return false
 }
 
 func inFences(svc *regions.Service, p *geo.Place, region int) bool {
@@ -139,7 +155,7 @@ func hasEligible(w *regions.World, svc *regions.Service, s int, fam steering.Fam
 	for e := range svc.Endpoints {
 		ep := &svc.Endpoints[e]
 		v, r := w.Endpoints[s][e], w.Regions[ep.Region]
-		up := v.State != healthcheck.Down && (r.State != healthcheck.Down || r.Held)
+		up := v.State != healthcheck.Down && (r.State != healthcheck.Down || r.Held) && v.Lacks == "" || v.Pinned != nil
 		if steering.FamilyOf(ep) == fam && inFences(svc, p, ep.Region) && up && v.Drained == nil && r.Drained == nil {
 			return true
 		}
@@ -155,12 +171,48 @@ func TestHeldAndDemotedRankLast(t *testing.T) {
 			last := false
 			for _, c := range d.Candidates[:d.Kept] {
 				v := w.Endpoints[s][c.Endpoint]
-				now := v.Held || v.Demoted || w.Regions[c.Region].Held
+				r := w.Regions[c.Region]
+				now := v.Pinned == nil && !v.Waiting && !r.Waiting && r.Ramp == 0 && (v.Held || v.Demoted || r.Demoted || r.Held)
 				if d.Outcome == steering.Answer && last && !now {
 					t.Fatalf("%+v comes behind a held or demoted one", c)
 				}
 				last = last || now
 			}
+		})
+	})
+}
+
+// Slow start: who is once back stays, a step brings an eighth of the variants,
+// and nobody is left without an answer.
+func TestRampGrows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := regionstest.World(t)
+		i := rapid.IntRange(0, len(w.Regions)-1).Draw(t, "region")
+		for j := range w.Regions {
+			w.Regions[j] = regions.Verdict{State: healthcheck.Up}
+		}
+		p := regionstest.Place(t)
+		everyDecision(w, p, 0, func(_ *regions.Service, s int, fam steering.Family, _ steering.Decision) {
+			before := map[uint8]bool{}
+			for step := uint8(1); step < regions.RampSteps; step++ {
+				w.Regions[i].Ramp = step
+				away := map[uint8]bool{}
+				for v := range uint8(steering.Variants) {
+					for _, c := range steering.Decide(w, s, fam, p, v).Candidates {
+						if c.Reason.Code == steering.CodeRamping && !c.Kept {
+							away[v] = true
+						}
+					}
+					if away[v] && step > 1 && !before[v] {
+						t.Fatalf("step %d takes the region from variant %d again", step, v)
+					}
+				}
+				if n := len(away); n != 0 && n != steering.Variants*(regions.RampSteps-int(step))/regions.RampSteps {
+					t.Fatalf("step %d keeps it from %d variants", step, n)
+				}
+				before = away
+			}
+			w.Regions[i].Ramp = 0
 		})
 	})
 }

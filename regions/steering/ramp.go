@@ -14,7 +14,7 @@ func (d *deliberation) comesBack(e *entry, r *regions.Verdict) bool {
 	if r.Ramp == 0 {
 		return false
 	}
-	d.ramping = true
+	d.varied = true
 	turn := turnOf(d.w.Topology.Regions[e.endpoint.Region].Name, d.variant)
 	return turn*regions.RampSteps >= int(r.Ramp)*Variants
 }

@@ -21,6 +21,7 @@ func (d *deliberation) run(list []*entry, failOpen bool) []*entry {
 				continue
 			}
 			e.drop(stage, why)
+			d.varied = d.varied || e.tied && stage == regions.StageTier // another variant's take may have brought another one here
 			dropped = append(dropped, e)
 		}
 		list = kept
