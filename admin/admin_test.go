@@ -228,6 +228,17 @@ func TestDrain(t *testing.T) {
 		{"too long", OverrideRequest{Kind: "region", Name: "east", For: "100000h"}, "must end by itself"},
 		{"unknown", OverrideRequest{Kind: "region", Name: "north"}, `no region "north" (it has: east, west)`},
 		{"odd kind", OverrideRequest{Kind: "planet", Name: "x"}, "not a kind"},
+		{"two have to stay", OverrideRequest{Kind: "region", Name: "east", Keep: 2}, "leave www.gslb.example.com 1 of the 2 regions that have to stay up"},
+		{"one has to stay", OverrideRequest{Kind: "region", Name: "east", Keep: 1}, ""},
+		{"keep and force", OverrideRequest{Kind: "region", Name: "east", Keep: 1, Force: true}, "give one of them"},
+		{"keep too much", OverrideRequest{Kind: "region", Name: "east", Keep: 300}, "from 1 to 256"},
+		{"pin", OverrideRequest{Kind: "region", Name: "east", Action: "up"}, ""},
+		{"pin of a service", OverrideRequest{Kind: "service", Name: "www.gslb.example.com", Action: "up"}, ""},
+		{"pin with keep", OverrideRequest{Kind: "region", Name: "east", Action: "up", Keep: 1}, "no meaning here"},
+		{"odd action", OverrideRequest{Kind: "region", Name: "east", Action: "down"}, "not an action"},
+		{"failback of what does not wait", OverrideRequest{Kind: "failback", Name: "east"}, "comes back by itself"},
+		{"failback of nothing", OverrideRequest{Kind: "failback", Name: "north"}, `no region "north"`},
+		{"failback with an action", OverrideRequest{Kind: "failback", Name: "east", Action: "up"}, "no action"},
 		{"whole service", OverrideRequest{Kind: "service", Name: "WWW.gslb.example.com."}, "no fallback set"},
 		{"by force", OverrideRequest{Kind: "service", Name: "WWW.gslb.example.com.", Force: true}, ""},
 	} {
@@ -291,6 +302,32 @@ func TestDrainIsCheckedAgainWhenOverridesChanged(t *testing.T) {
 	}
 }
 
+func TestFailbackOfWhatWaits(t *testing.T) {
+	m := newMemory()
+	top := *m.world.Topology
+	top.Regions = append([]regions.Region(nil), top.Regions...)
+	top.Regions[0].Recovery.Failback = regions.FailbackManual
+	m.world.Topology = &top
+	o, err := clientOf(serve(t, m)).PutOverride(t.Context(), OverrideRequest{Kind: "failback", Name: "east", Owner: "bob", Reason: "checked", For: "1h"})
+	if err != nil || len(m.overrides) != 1 || o.Kind != regions.OverrideFailback {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// Who ends a pin does not end somebody's drain by mistake.
+func TestEndTheRightOverride(t *testing.T) {
+	m := newMemory()
+	m.overrides = []regions.Override{{Kind: "region", Name: "east", Owner: "alice", Reason: "rack"}}
+	m.world.Overrides = m.overrides
+	c := clientOf(serve(t, m))
+	if _, err := c.EndOverride(t.Context(), "region", "east", regions.ActionPin); err == nil || !strings.Contains(err.Error(), "drained by alice: rack") {
+		t.Errorf("unpin of a drain: %v", err)
+	}
+	if _, err := c.EndOverride(t.Context(), "region", "east", regions.ActionDrain); err != nil {
+		t.Errorf("undrain: %v", err)
+	}
+}
+
 func TestUndrainAndApply(t *testing.T) {
 	m := newMemory()
 	m.overrides = []regions.Override{{Kind: "region", Name: "east", Owner: "alice"}}
@@ -298,7 +335,7 @@ func TestUndrainAndApply(t *testing.T) {
 	if o, err := c.DeleteOverride(t.Context(), "region", "east"); err != nil || o.Owner != "alice" {
 		t.Errorf("undrain: %+v, %v", o, err)
 	}
-	if _, err := c.DeleteOverride(t.Context(), "region", "west"); err == nil || !strings.Contains(err.Error(), "is not drained") {
+	if _, err := c.DeleteOverride(t.Context(), "region", "west"); err == nil || !strings.Contains(err.Error(), "no override on region west") {
 		t.Errorf("undrain of what is not drained: %v", err)
 	}
 	if f, err := c.Apply(t.Context(), FleetRequest{Text: "zones: []", By: "alice"}); err != nil || f.N != 7 || f.Text != "" {

@@ -44,14 +44,22 @@ func (c *Client) Explain(ctx context.Context, name, from string) (Explanation, e
 	return call[Explanation](ctx, c, http.MethodGet, "/v1/explain?"+q.Encode(), nil)
 }
 
-// PutOverride drains a region, service or endpoint.
+// PutOverride drains or pins a region, service or endpoint, or lets a region
+// back.
 func (c *Client) PutOverride(ctx context.Context, r OverrideRequest) (regions.Override, error) {
 	return call[regions.Override](ctx, c, http.MethodPut, "/v1/overrides", r)
 }
 
-// DeleteOverride ends an override before its time.
+// DeleteOverride ends an override before its time, whatever it does.
 func (c *Client) DeleteOverride(ctx context.Context, kind regions.OverrideKind, name string) (regions.Override, error) {
 	q := url.Values{"kind": {string(kind)}, "name": {name}}
+	return call[regions.Override](ctx, c, http.MethodDelete, "/v1/overrides?"+q.Encode(), nil)
+}
+
+// EndOverride does the same, unless it is known to do something else than
+// action.
+func (c *Client) EndOverride(ctx context.Context, kind regions.OverrideKind, name string, action regions.Action) (regions.Override, error) {
+	q := url.Values{"kind": {string(kind)}, "name": {name}, "action": {string(action)}}
 	return call[regions.Override](ctx, c, http.MethodDelete, "/v1/overrides?"+q.Encode(), nil)
 }
 

@@ -105,10 +105,27 @@ func explainFamily(w *regions.World, svc int, fam steering.Family, c client, x E
 		out.Candidates = append(out.Candidates, ExplainedCandidate{
 			Address: address(e), Region: w.Topology.Regions[cand.Region].Name, Kept: cand.Kept,
 			Rank: cand.Rank, DistanceKm: steering.DistanceKm(&w.Topology.Regions[cand.Region], &x.Place), State: w.Endpoints[svc][cand.Endpoint].State,
-			Stage: cand.Stage, Reason: cand.Reason,
+			Stage: cand.Stage, Reason: cand.Reason, Evidence: evidence(w, svc, cand),
 		})
 	}
 	return out
+}
+
+// evidence is what the fleet's verdict behind a reason goes by.
+func evidence(w *regions.World, svc int, c steering.Candidate) string {
+	v, r := &w.Endpoints[svc][c.Endpoint], &w.Regions[c.Region]
+	switch c.Reason.Code {
+	case steering.CodeRegionDown, steering.CodeRamping:
+		return r.Why()
+	case steering.CodeWaiting:
+		if r.Waiting {
+			return r.Why()
+		}
+		return v.Why()
+	case steering.CodeEndpointDown, steering.CodeHeld, steering.CodeDemoted, steering.CodeFailOpen, steering.CodePinned:
+		return v.Why()
+	}
+	return ""
 }
 
 func fallbackOf(s regions.Service, fam steering.Family) []string {

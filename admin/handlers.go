@@ -36,7 +36,7 @@ func (s *Server) putOverride(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.log.Info("override set", "kind", o.Kind, "name", o.Name, "owner", o.Owner, "reason", o.Reason, "expires", o.Expires, "forced", o.Forced)
+	s.log.Info("override set", "kind", o.Kind, "name", o.Name, "does", o.Verb(), "owner", o.Owner, "reason", o.Reason, "expires", o.Expires, "forced", o.Forced)
 	return o, nil
 }
 
@@ -83,22 +83,36 @@ func (s *Server) awaitNewer(ctx context.Context, revision int64) {
 func (s *Server) deleteOverride(r *http.Request) (any, error) {
 	kind := regions.OverrideKind(r.FormValue("kind"))
 	name := canonicalName(kind, r.FormValue("name"))
-	if !validKind(kind) {
-		return nil, bad("%q is not a kind that can be drained (region, service or endpoint)", kind)
+	if !kind.Valid() {
+		return nil, bad("%q is not a kind of override (region, service, endpoint or failback)", kind)
+	}
+	if err := s.isAction(kind, name, r.Form["action"]); err != nil {
+		return nil, err
 	}
 	o, found, err := s.backend.DeleteOverride(r.Context(), kind, name)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
-		return nil, &Refusal{http.StatusNotFound, fmt.Sprintf("%s %s is not drained", kind, name)}
+		return nil, &Refusal{http.StatusNotFound, fmt.Sprintf("there is no override on %s %s", kind, name)}
 	}
 	s.log.Info("override removed", "kind", o.Kind, "name", o.Name, "owner", o.Owner)
 	return o, nil
 }
 
-func validKind(k regions.OverrideKind) bool {
-	return k == regions.OverrideRegion || k == regions.OverrideService || k == regions.OverrideEndpoint
+// isAction refuses to end another override than the one that was meant, as
+// far as the latest world knows: a drain for a pin, or a pin for a drain.
+func (s *Server) isAction(kind regions.OverrideKind, name string, want []string) error {
+	w := s.backend.World()
+	if len(want) == 0 || w == nil {
+		return nil
+	}
+	for _, o := range w.Overrides {
+		if o.Kind == kind && o.Name == name && string(o.Action) != want[0] {
+			return &Refusal{http.StatusConflict, fmt.Sprintf("%s %s is %s: that is another override than you want to end", kind, name, o.Word())}
+		}
+	}
+	return nil
 }
 
 func (s *Server) postFleet(r *http.Request) (any, error) {

@@ -37,7 +37,8 @@ var (
 	descCells     = desc("geo_cells", "Cells of the atlas.")
 	descRegion    = desc("region_verdict", "1 for the state that the fleet's verdict on the region has.", "region", "state")
 	descEndpoint  = desc("endpoint_verdict", "1 for the state that the fleet's verdict on the endpoint has.", "service", "region", "address", "state")
-	descFlag      = desc("verdicts_flagged", "Endpoints whose verdict is qualified: drained, held, frozen, demoted or suspect.", "flag")
+	descFlag      = desc("verdicts_flagged", "Endpoints whose verdict is qualified, such as drained, held or waiting.", "flag")
+	descRegions   = desc("regions_flagged", "Regions whose verdict is qualified, such as drained, held or ramping.", "flag")
 	descHeld      = desc("brake_held_regions", "Regions that votes call down and the brake keeps in answers.")
 	descOverride  = desc("override_expires_timestamp_seconds", "When an override in force ends.", "kind", "name", "owner")
 	descVotes     = desc("votes", "Votes in the store by the instance that cast them, and state.", "voter", "state")
@@ -112,22 +113,36 @@ func (e emit) world(w *regions.World) {
 			e.gauge(descRegion, truth(w.Regions[i].State == s), r.Name, s.String())
 		}
 	}
-	flagged := map[string]int{"drained": 0, "held": 0, "frozen": 0, "demoted": 0, "suspect": 0}
+	endpoints, all := newTally(), newTally()
+	for i := range w.Regions {
+		all.add(&w.Regions[i])
+	}
 	for _, row := range endpointRows(w) {
 		for _, s := range states {
 			e.gauge(descEndpoint, truth(row.State == s), row.Service, row.Region, row.Address, s.String())
 		}
-		for _, word := range strings.Split(Flags(row.Verdict), ", ") {
-			if word != "" {
-				flagged[word]++
-			}
-		}
+		endpoints.add(&row.Verdict)
 	}
-	for word, n := range flagged {
-		e.gauge(descFlag, float64(n), word)
+	for word := range endpoints {
+		e.gauge(descFlag, float64(endpoints[word]), word)
+		e.gauge(descRegions, float64(all[word]), word)
 	}
 	for _, o := range w.Overrides {
 		e.gauge(descOverride, float64(o.Expires.Unix()), string(o.Kind), o.Name, o.Owner)
+	}
+}
+
+// tally counts verdicts by flag.
+type tally map[string]int
+
+func newTally() tally {
+	return tally{"drained": 0, "pinned": 0, "held": 0, "frozen": 0, "demoted": 0, "lacks": 0, "waiting": 0, "ramping": 0, "suspect": 0}
+}
+
+func (t tally) add(v *regions.Verdict) {
+	for _, word := range flagWords(v) {
+		word, _, _ = strings.Cut(word, " ")
+		t[word]++
 	}
 }
 

@@ -127,6 +127,7 @@ type ExplainedCandidate struct {
 	Rank       int               `json:"rank"`
 	DistanceKm float64           `json:"distance_km"` // -1 unknown
 	State      healthcheck.State `json:"state"`
+	Evidence   string            `json:"evidence,omitempty"` // what the verdict behind the reason goes by
 	Stage      regions.StageKind `json:"stage"`
 	Reason     steering.Reason   `json:"reason"`
 }
@@ -135,9 +136,11 @@ type ExplainedCandidate struct {
 type OverrideRequest struct {
 	Kind    regions.OverrideKind `json:"kind"`
 	Name    string               `json:"name"`
+	Action  regions.Action       `json:"action,omitempty"` // absent: drain; "up": pin
 	Owner   string               `json:"owner"`
 	Reason  string               `json:"reason"`
 	For     string               `json:"for"`               // such as "30m" or "2d"
+	Keep    int                  `json:"keep,omitempty"`    // drains: so many regions have to stay for every service; 0: 1
 	Force   bool                 `json:"force,omitempty"`   // waive the precondition that a region stays
 	Replace bool                 `json:"replace,omitempty"` // take over an override in force
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/steerdns/steerdns/healthcheck"
 	"github.com/steerdns/steerdns/regions"
 )
 
@@ -25,8 +24,8 @@ const (
 // it, or refuses with what to do instead.
 func MakeOverride(w *regions.World, r OverrideRequest, now time.Time) (regions.Override, error) {
 	o := regions.Override{
-		Kind: r.Kind, Name: canonicalName(r.Kind, r.Name), Owner: strings.TrimSpace(r.Owner),
-		Reason: strings.TrimSpace(r.Reason), Created: now.UTC().Truncate(time.Millisecond), Forced: r.Force,
+		Kind: r.Kind, Name: canonicalName(r.Kind, r.Name), Action: r.Action, Owner: strings.TrimSpace(r.Owner),
+		Reason: strings.TrimSpace(r.Reason), Created: now.UTC().Truncate(time.Millisecond), Keep: r.Keep, Forced: r.Force,
 	}
 	length, err := parseLength(r.For)
 	switch {
@@ -38,13 +37,51 @@ func MakeOverride(w *regions.World, r OverrideRequest, now time.Time) (regions.O
 		return o, bad("say who: --owner with 1 to %d bytes", maxOwner)
 	}
 	o.Expires = o.Created.Add(length)
+	if err := fits(o); err != nil {
+		return o, err
+	}
 	if err := exists(w, o); err != nil {
 		return o, err
 	}
-	if r.Force {
+	switch {
+	case o.Kind == regions.OverrideFailback:
+		return o, waits(w, o.Name)
+	case r.Force || o.Action != regions.ActionDrain:
 		return o, nil
 	}
 	return o, precondition(w, o)
+}
+
+// maxKeep is as many regions as a fleet may have.
+const maxKeep = 256
+
+// fits refuses what makes no sense together.
+func fits(o regions.Override) error {
+	drain := o.Action == regions.ActionDrain && o.Kind != regions.OverrideFailback
+	switch {
+	case !o.Action.Valid():
+		return bad("%q is not an action of an override (none: drain; %q: pin)", o.Action, regions.ActionPin)
+	case o.Kind == regions.OverrideFailback && o.Action != regions.ActionDrain:
+		return bad("a failback has no action")
+	case o.Keep < 0 || o.Keep > maxKeep:
+		return bad("--keep wants a number of regions from 1 to %d", maxKeep)
+	case o.Keep > 0 && !drain:
+		return bad("only a drain takes something away: --keep has no meaning here")
+	case o.Keep > 0 && o.Forced:
+		return bad("--force waives what --keep asks for: give one of them")
+	}
+	return nil
+}
+
+// waits refuses to let a region back that waits for nobody.
+func waits(w *regions.World, region string) error {
+	for _, r := range w.Topology.Regions {
+		if r.Name == region && r.Recovery.Failback != regions.FailbackManual {
+			return &Refusal{http.StatusConflict, fmt.Sprintf(
+				"region %s does not wait for a word: it comes back by itself (only failback: manual waits; to have it up whatever the votes, use steerdns pin)", region)}
+		}
+	}
+	return nil
 }
 
 // parseLength reads a Go duration, or a whole number of days such as "2d".
@@ -82,13 +119,17 @@ func exists(w *regions.World, o regions.Override) error {
 	if len(known) > most {
 		list += fmt.Sprintf(", and %d more", len(known)-most)
 	}
-	return &Refusal{http.StatusNotFound, fmt.Sprintf("the fleet has no %s %q (it has: %s)", o.Kind, o.Name, list)}
+	what := o.Kind
+	if what == regions.OverrideFailback {
+		what = regions.OverrideRegion
+	}
+	return &Refusal{http.StatusNotFound, fmt.Sprintf("the fleet has no %s %q (it has: %s)", what, o.Name, list)}
 }
 
 func namesOf(t *regions.Topology, kind regions.OverrideKind) ([]string, error) {
 	var names []string
 	switch kind {
-	case regions.OverrideRegion:
+	case regions.OverrideRegion, regions.OverrideFailback:
 		for _, r := range t.Regions {
 			names = append(names, r.Name)
 		}
@@ -103,51 +144,7 @@ func namesOf(t *regions.Topology, kind regions.OverrideKind) ([]string, error) {
 			}
 		}
 	default:
-		return nil, bad("%q is not a kind that can be drained (region, service or endpoint)", kind)
+		return nil, bad("%q is not a kind of override (region, service, endpoint or failback)", kind)
 	}
 	return names, nil
-}
-
-// precondition refuses an override after which a service would have nothing
-// left that is neither down nor drained (rule 8).
-func precondition(w *regions.World, o regions.Override) error {
-	for si, s := range w.Topology.Services {
-		name := strings.TrimSuffix(s.Name, ".")
-		if o.Kind == regions.OverrideService {
-			if o.Name == name && len(s.Fallback) == 0 {
-				return &Refusal{http.StatusPreconditionFailed, fmt.Sprintf(
-					"draining service %s would leave it without any address, and it has no fallback set (use --force to do it all the same)", name)}
-			}
-			continue
-		}
-		if before, after := usable(w, si, nil), usable(w, si, &o); before > 0 && after == 0 {
-			return &Refusal{http.StatusPreconditionFailed, fmt.Sprintf(
-				"draining %s %s would leave %s without a region that is up (use --force to do it all the same)", o.Kind, o.Name, name)}
-		}
-	}
-	return nil
-}
-
-// usable counts the endpoints of a service that are neither down nor drained,
-// with one more override in force if extra is not nil.
-func usable(w *regions.World, svc int, extra *regions.Override) int {
-	n := 0
-	for ei, e := range w.Topology.Services[svc].Endpoints {
-		v, r := w.Endpoints[svc][ei], w.Regions[e.Region]
-		down := v.State == healthcheck.Down || r.State == healthcheck.Down
-		drained := v.Drained != nil || r.Drained != nil
-		if down || drained || covers(extra, w.Topology, e) {
-			continue
-		}
-		n++
-	}
-	return n
-}
-
-func covers(o *regions.Override, t *regions.Topology, e regions.Endpoint) bool {
-	if o == nil {
-		return false
-	}
-	return o.Kind == regions.OverrideRegion && o.Name == t.Regions[e.Region].Name ||
-		o.Kind == regions.OverrideEndpoint && o.Name == e.ID
 }

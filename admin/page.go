@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/steerdns/steerdns/regions"
@@ -38,20 +39,23 @@ func flags(v regions.Verdict) string { return Flags(v) }
 
 // Flags names what qualifies a verdict, such as "drained, suspect".
 func Flags(v regions.Verdict) string {
-	out := ""
+	return strings.Join(flagWords(&v), ", ")
+}
+
+// flagWords is the same, one by one. With lacks comes the name of what is
+// lacking.
+func flagWords(v *regions.Verdict) []string {
+	var words []string
 	for _, f := range []struct {
 		on   bool
 		word string
 	}{
-		{v.Drained != nil, "drained"}, {v.Pinned != nil, "pinned"}, {v.Held, "held"}, {v.Frozen, "frozen"},
-		{v.Demoted, "demoted"}, {v.Lacks != "", "lacks " + v.Lacks}, {v.Waiting, "waiting"}, {v.Ramp > 0, "ramping"}, {v.Suspect, "suspect"},
+		{v.Drained != nil, "drained"}, {v.Pinned != nil, "pinned"}, {v.Held, "held"}, {v.Frozen, "frozen"}, {v.Demoted, "demoted"},
+		{v.Lacks != "", "lacks " + v.Lacks}, {v.Waiting, "waiting"}, {v.Ramp > 0, "ramping"}, {v.Suspect, "suspect"},
 	} {
 		if f.on {
-			out += ", " + f.word
+			words = append(words, f.word)
 		}
 	}
-	if out == "" {
-		return ""
-	}
-	return out[2:]
+	return words
 }

@@ -29,7 +29,7 @@ func MakeStatus(w *regions.World, p *regions.Picture, f Facts) Status {
 		s.Endpoints = endpointRows(w)
 		s.Regions = regionRows(w)
 	}
-	s.Notes = notes(s, w, f)
+	s.Notes = notes(s, w, p, f)
 	return s
 }
 
@@ -83,7 +83,7 @@ func regionRows(w *regions.World) []RegionStatus {
 }
 
 // notes are the sentences an operator should read before the tables.
-func notes(s Status, w *regions.World, f Facts) []string {
+func notes(s Status, w *regions.World, p *regions.Picture, f Facts) []string {
 	out := []string{}
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if !f.Ready {
@@ -120,7 +120,15 @@ func notes(s Status, w *regions.World, f Facts) []string {
 		add("at the start no saved state could be used: %s", f.Saved.Refused)
 	}
 	for _, o := range s.Overrides {
-		add("%s %s is drained by %s until %s: %s", o.Kind, o.Name, o.Owner, o.Expires.UTC().Format(time.RFC3339), o.Reason)
+		add("%s %s is %s by %s until %s: %s", kindWord(o.Kind), o.Name, o.Verb(), o.Owner, o.Expires.UTC().Format(time.RFC3339), o.Reason)
+	}
+	for _, r := range s.Regions {
+		if r.Waiting && r.Until.IsZero() {
+			add("region %s is up again and waits for an operator: steerdns failback region %s", r.Name, r.Name)
+		}
+	}
+	for _, name := range silentVantages(w, p) {
+		add("no instance votes from region %s: if none runs there, set vantage: false, so that nobody waits for its votes", name)
 	}
 	if frozen := countFrozen(w); frozen > 0 {
 		add("%d endpoints are frozen: too few vantages vote, the last verdict stands", frozen)
@@ -134,6 +142,33 @@ func notes(s Status, w *regions.World, f Facts) []string {
 		add("a value in the store was refused: %s: %s", r.Key, r.Reason)
 	}
 	return out
+}
+
+// kindWord is what an override is about, for a sentence.
+func kindWord(k regions.OverrideKind) regions.OverrideKind {
+	if k == regions.OverrideFailback {
+		return regions.OverrideRegion
+	}
+	return k
+}
+
+// silentVantages is the regions whose votes are waited for and that have no
+// ballot in the store.
+func silentVantages(w *regions.World, p *regions.Picture) []string {
+	if w == nil || p == nil || len(p.Ballots) == 0 {
+		return nil
+	}
+	voting := map[string]bool{}
+	for _, b := range p.Ballots {
+		voting[b.Region] = true
+	}
+	var silent []string
+	for _, r := range w.Topology.Regions {
+		if !r.NoVantage && !voting[r.Name] {
+			silent = append(silent, r.Name)
+		}
+	}
+	return silent
 }
 
 func countFrozen(w *regions.World) int {

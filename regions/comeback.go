@@ -262,4 +262,4 @@ func (b *comeback) waitingWords(v *Verdict, r *Region, isRegion bool) string {
 }
 
 // clock writes a moment for people, the same on every instance.
-func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }

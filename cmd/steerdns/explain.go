@@ -66,13 +66,21 @@ func printFamily(out io.Writer, f admin.FamilyDecision) error {
 		if c.Kept {
 			mark = fmt.Sprintf("%3d", i+1)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, c.Address, c.Region, distance(c.DistanceKm), c.State, c.Reason.Code, c.Reason.Text)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", mark, c.Address, c.Region, distance(c.DistanceKm), c.State, c.Reason.Code, reasonWords(c))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "the same from a shell:", f.Dig)
 	return nil
+}
+
+// reasonWords is why an endpoint is kept or dropped, with the evidence.
+func reasonWords(c admin.ExplainedCandidate) string {
+	if c.Evidence == "" {
+		return c.Reason.Text
+	}
+	return c.Reason.Text + " (" + c.Evidence + ")"
 }
 
 func placeWords(p geo.Place) string {

@@ -74,7 +74,7 @@ Start here:
 	root.SetVersionTemplate("{{.Version}}")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newApply(), newStatus(), newExplain(),
-		newDrain(), newUndrain(), newHistory(), newAcceptCluster(), newVersion(), newMan(), newBackend(), newEtcd())
+		newDrain(), newUndrain(), newPin(), newUnpin(), newFailback(), newHistory(), newAcceptCluster(), newVersion(), newMan(), newBackend(), newEtcd())
 	return root
 }
 

@@ -149,16 +149,21 @@ func stories(s admin.Status) map[string]string {
 }
 
 func verdictWords(v regions.Verdict) string {
-	if v.Drained != nil {
-		return fmt.Sprintf("is drained by %s until %s: %s", v.Drained.Owner, v.Drained.Expires.Local().Format(time.TimeOnly), v.Drained.Reason)
+	if o := v.Drained; o != nil {
+		return fmt.Sprintf("is drained by %s until %s: %s", o.Owner, o.Expires.Local().Format(time.TimeOnly), o.Reason)
 	}
 	words := "is " + v.State.String()
-	why := strings.TrimPrefix(v.Reason, v.State.String()+": ")
-	if v.Held {
-		words += ", but held in the answers by the brake"
-	}
-	if v.Demoted {
-		words += ", demoted to the end"
+	why := strings.TrimPrefix(v.Why(), v.State.String()+": ")
+	for _, f := range []struct {
+		on   bool
+		word string
+	}{
+		{v.Pinned != nil, ", but pinned up"}, {v.Held, ", but held in the answers by the brake"}, {v.Demoted, ", demoted to the end"},
+		{v.Lacks != "", ", but lacks " + v.Lacks}, {v.Waiting, ", but waits before it comes back"}, {v.Ramp > 0, fmt.Sprintf(", coming back: step %d of %d", v.Ramp, regions.RampSteps)},
+	} {
+		if f.on {
+			words += f.word
+		}
 	}
 	return words + "|" + why
 }

@@ -69,13 +69,16 @@ func printStatus(out io.Writer, s admin.Status, votes bool) error {
 	}
 	fmt.Fprintln(t, "\nREGION\tVERDICT\tENDPOINTS UP\tFOR\tREASON")
 	for _, r := range s.Regions {
-		fmt.Fprintf(t, "%s\t%s\t%d of %d\t%s\t%s\n", r.Name, verdictWord(r.Verdict), r.Up, r.Total, ago(r.Since), r.Reason)
+		fmt.Fprintf(t, "%s\t%s\t%d of %d\t%s\t%s\n", r.Name, verdictWord(r.Verdict), r.Up, r.Total, ago(r.Since), r.Why())
+		if votes && r.Entrance != nil {
+			printVotes(t, "\t  its own check, from ", r.Entrance.Vantages)
+		}
 	}
 	fmt.Fprintln(t, "\nSERVICE\tREGION\tADDRESS\tVERDICT\tFOR\tREASON")
 	for _, e := range s.Endpoints {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", e.Service, e.Region, e.Address, verdictWord(e.Verdict), ago(e.Since), e.Reason)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", e.Service, e.Region, e.Address, verdictWord(e.Verdict), ago(e.Since), e.Why())
 		if votes {
-			printVotes(t, e.Vantages)
+			printVotes(t, "\t\t  from ", e.Vantages)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -87,9 +90,10 @@ func printStatus(out io.Writer, s admin.Status, votes bool) error {
 	return nil
 }
 
-func printVotes(t io.Writer, votes []regions.VantageVote) {
+// printVotes lists which vantage says what, since when, and why.
+func printVotes(t io.Writer, lead string, votes []regions.VantageVote) {
 	for _, v := range votes {
-		fmt.Fprintf(t, "\t\t  from %s\t%s\t%d up, %d down\t%s\n", v.Region, v.State, v.Up, v.Down, v.Reason)
+		fmt.Fprintf(t, "%s%s\t%s\t%s\t%d up, %d down: %s\n", lead, v.Region, v.State, ago(v.Since), v.Up, v.Down, v.Reason)
 	}
 }
 

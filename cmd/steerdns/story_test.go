@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -127,17 +128,33 @@ func (s *story) cmdSilent(_ *testscript.TestScript, args []string) (string, erro
 	return "", s.judge()
 }
 
-// drain KIND NAME FOR [force]
+// drain KIND NAME FOR [force | keep N]
 func (s *story) cmdDrain(_ *testscript.TestScript, args []string) (string, error) {
-	o, err := admin.MakeOverride(s.world, admin.OverrideRequest{
-		Kind: regions.OverrideKind(args[0]), Name: args[1], For: args[2],
-		Owner: "alice", Reason: "maintenance", Force: len(args) > 3,
-	}, s.now)
+	r := admin.OverrideRequest{Kind: regions.OverrideKind(args[0]), Name: args[1], For: args[2], Force: len(args) == 4}
+	if len(args) == 5 {
+		r.Keep, _ = strconv.Atoi(args[4])
+	}
+	return "", s.override(r)
+}
+
+// pin KIND NAME FOR
+func (s *story) cmdPin(_ *testscript.TestScript, args []string) (string, error) {
+	return "", s.override(admin.OverrideRequest{Kind: regions.OverrideKind(args[0]), Name: args[1], For: args[2], Action: regions.ActionPin})
+}
+
+// failback NAME FOR
+func (s *story) cmdFailback(_ *testscript.TestScript, args []string) (string, error) {
+	return "", s.override(admin.OverrideRequest{Kind: regions.OverrideFailback, Name: args[0], For: args[1]})
+}
+
+func (s *story) override(r admin.OverrideRequest) error {
+	r.Owner, r.Reason = "alice", "maintenance"
+	o, err := admin.MakeOverride(s.world, r, s.now)
 	if err != nil {
-		return "", err
+		return err
 	}
 	s.overrides = append(s.overrides, o)
-	return "", s.judge()
+	return s.judge()
 }
 
 // undrain NAME

@@ -26,8 +26,8 @@ type ConflictError struct {
 
 func (e *ConflictError) Error() string {
 	o := e.Existing
-	return fmt.Sprintf("%s %s is already drained by %s (%s) until %s: replace it or leave it",
-		o.Kind, o.Name, o.Owner, o.Reason, o.Expires.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("%s %s is already %s by %s (%s) until %s: replace it or leave it",
+		o.Kind, o.Name, o.Verb(), o.Owner, o.Reason, o.Expires.UTC().Format(time.RFC3339))
 }
 
 // Is makes it an ErrConflict.
