@@ -57,7 +57,8 @@ func supplyOf(w *World, service int) []supply {
 		at := &there[w.Topology.Services[service].Endpoints[e].Region]
 		at.total++
 		switch {
-		case v.Drained != nil:
+		case v.Drained != nil: // it comes when the drain ends
+			at.coming++
 		case v.Out():
 			if v.Suspect {
 				at.coming++
