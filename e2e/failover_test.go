@@ -53,14 +53,14 @@ func (x *timing) record(t *testing.T, took time.Duration) {
 
 func table(list ...*timing) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-34s %5s %8s %8s %8s\n", "eu-west", "runs", "median", "worst", "bound")
+	fmt.Fprintf(&b, "%-34s %5s %8s %8s %8s %8s\n", "eu-west", "runs", "median", "p95", "worst", "bound")
 	for _, x := range list {
 		s := slices.Sorted(slices.Values(x.took))
 		if len(s) == 0 {
 			continue
 		}
 		ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + " ms" }
-		fmt.Fprintf(&b, "%-34s %5d %8s %8s %8s\n", x.event, len(s), ms(s[len(s)/2]), ms(s[len(s)-1]), ms(x.bound))
+		fmt.Fprintf(&b, "%-34s %5d %8s %8s %8s %8s\n", x.event, len(s), ms(s[len(s)/2]), ms(s[len(s)*95/100]), ms(s[len(s)-1]), ms(x.bound))
 	}
 	return b.String()
 }

@@ -162,7 +162,7 @@ func doExpect(s *story, args []string) error {
 var claims = map[string]func(s *story, words []string) error{
 	"steady": expectSteady, "whole": expectWhole, "alike": expectAlike, "status": expectStatus, "log": expectLog,
 	"ready": expectReady, "age": expectAge, "metric": expectMetric, "transitions": expectTransitions,
-	"cluster": expectClusterVersion, "votes": expectVotes,
+	"cluster": expectClusterVersion, "votes": expectVotes, "pace": expectPace,
 }
 
 // expectSteady: nothing changes for so long. What must be and must not be was
@@ -281,6 +281,29 @@ func expectAge(s *story, words []string) error {
 		}
 		return err
 	})
+}
+
+// paceSlack is how much shorter a hold may look from outside: it begins with
+// the votes, the answers follow.
+const paceSlack = time.Second
+
+// expectPace: expect pace REGION hold 10s: whatever left an instance's answers
+// stayed away for so long, since the start.
+func expectPace(s *story, words []string) error {
+	hold, err := duration(words[2])
+	if err != nil {
+		return err
+	}
+	for _, u := range s.instances {
+		for _, e := range endsOf(words[0]) {
+			shortest, moves, back := u.watch.shortest(e)
+			if back && shortest < hold-paceSlack {
+				return fmt.Errorf("%s left out %s for %s only", u.name, endpointNames[e], shortest)
+			}
+			s.t.Logf("  %s: %s moved %d times, out for %s at least", u.name, endpointNames[e], moves, shortest.Round(10*time.Millisecond))
+		}
+	}
+	return nil
 }
 
 func (s *story) metric(u *unit, name string, with ...string) (float64, error) {

@@ -91,9 +91,18 @@ type watch struct {
 	mu       sync.Mutex
 	recent   []answer // the last of each place, by place
 	wrong    []string // guarded by mu, as all below
+	present  []bool   // by endpoint, in the last answer
+	moves    []move
 	asked    int
 	failures int // of those that count
 	empty    int
+}
+
+// move is an endpoint that left an instance's answers, or came back.
+type move struct {
+	at       time.Time
+	endpoint int
+	there    bool
 }
 
 func newWatch(u *unit) *watch {
@@ -182,6 +191,7 @@ func (w *watch) take(a answer, before, after *expectation) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.recent[a.place] = a
+	w.follow(a)
 	if !before.alive || !after.alive {
 		return
 	}
@@ -201,6 +211,47 @@ func (w *watch) take(a answer, before, after *expectation) {
 	if len(w.wrong) < 20 {
 		w.wrong = append(w.wrong, fmt.Sprintf("%s %s, asked by %s: %s: %s", a.at.Format("15:04:05.000"), w.instance.name, places[a.place].name, why, a.text()))
 	}
+}
+
+// follow notes which endpoints moved.
+func (w *watch) follow(a answer) {
+	if a.fails != "" {
+		return
+	}
+	there := make([]bool, len(endpointNames))
+	for _, e := range a.ends {
+		if e >= 0 {
+			there[e] = true
+		}
+	}
+	for e := range there {
+		if w.present != nil && w.present[e] != there[e] {
+			w.moves = append(w.moves, move{a.at, e, there[e]})
+		}
+	}
+	w.present = there
+}
+
+// shortest is the shortest time that an endpoint was out before it came back,
+// and how often it moved; false: it never came back.
+func (w *watch) shortest(endpoint int) (shortest time.Duration, moves int, back bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var left time.Time
+	for _, m := range w.moves {
+		if m.endpoint != endpoint {
+			continue
+		}
+		moves++
+		if !m.there {
+			left = m.at
+			continue
+		}
+		if length := m.at.Sub(left); !left.IsZero() && (!back || length < shortest) {
+			shortest, back = length, true
+		}
+	}
+	return shortest, moves, back
 }
 
 func (a answer) text() string {

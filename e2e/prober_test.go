@@ -36,6 +36,7 @@ type line struct {
 // prober asks all instances of a demo the same questions in turn.
 type prober struct {
 	questions []question
+	from      namespace // where it asks from; "": here
 	lines     []*line
 	quit      chan struct{}
 	done      sync.WaitGroup
@@ -44,7 +45,13 @@ type prober struct {
 // probe asks until the test ends or stop is called.
 func probe(t *testing.T, instances []*part, questions ...question) *prober {
 	t.Helper()
-	p := &prober{questions: questions, quit: make(chan struct{})}
+	return probeFrom(t, "", instances, questions...)
+}
+
+// probeFrom does so from inside a namespace.
+func probeFrom(t *testing.T, from namespace, instances []*part, questions ...question) *prober {
+	t.Helper()
+	p := &prober{questions: questions, from: from, quit: make(chan struct{})}
 	for _, in := range instances {
 		l := &line{instance: in}
 		p.lines = append(p.lines, l)
@@ -76,7 +83,7 @@ func (p *prober) follow(l *line) {
 		which := n % len(p.questions)
 		s := sample{which: which}
 		if conn == nil {
-			conn, _ = p.questions[which].dial(l.instance.DNS) // an error shows below
+			conn, _ = p.dial(p.questions[which], l.instance.DNS) // an error shows below
 		}
 		s.take(conn, p.questions[which])
 		if s.fails != "" && conn != nil { // a late reply must not meet the next question
@@ -85,6 +92,17 @@ func (p *prober) follow(l *line) {
 		}
 		l.add(s)
 	}
+}
+
+func (p *prober) dial(q question, server string) (conn *dns.Conn, err error) {
+	if p.from == "" {
+		return q.dial(server)
+	}
+	err = p.from.inside(func() (err error) {
+		conn, err = q.dial(server)
+		return err
+	})
+	return conn, err
 }
 
 func (s *sample) take(conn *dns.Conn, q question) {
