@@ -309,12 +309,22 @@ func (c *comparison) zoneOf(name string) (found *drawn) {
 // what the outer zone may say (RFC 1034 section 4.2.1, RFC 4592 section 2.2.2).
 func outerNames(c *comparison) bool {
 	end, _ := c.theirs.end(c.q.name, c.qtype)
-	inner := c.zoneOf(end)
-	if !c.theirs.authority.all(dns.TypeSOA) || inner == nil || inner.outer == nil || !inner.outer.confuses(inner, end) {
-		return false
+	if c.theirs.authority.all(dns.TypeSOA) && c.confused(end) {
+		c.theirs = c.ours
+		return true
 	}
-	c.theirs = c.ours
-	return true
+	changed := false
+	for key, rr := range c.ours.additional {
+		if c.theirs.additional[key] == nil && c.confused(dns.CanonicalName(rr.Header().Name)) {
+			c.theirs.additional[key], changed = rr, true
+		}
+	}
+	return changed
+}
+
+func (c *comparison) confused(name string) bool {
+	inner := c.zoneOf(name)
+	return inner != nil && inner.outer != nil && inner.outer.confuses(inner, name)
 }
 
 // confuses reports whether z holds the name, one above it or a wildcard for it
