@@ -59,7 +59,7 @@ func (p *planner) addFound(from, rtype uint16, name []byte) {
 	case isBinding(rtype) && res.Node == p.node:
 		// The answer itself, or the same wildcard under another name.
 	case res.Outcome == zone.Found:
-		p.additional = append(p.additional, named(name, res.RRset)...)
+		p.additional = append(p.additional, named(name, res.RRset())...)
 	case res.Outcome == zone.Delegation:
 		if from == dns.TypeNS {
 			p.additional = append(p.additional, named(name, p.zones.Glue(name, rtype))...)

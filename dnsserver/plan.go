@@ -73,19 +73,21 @@ func (p *planner) step(owner []byte, res zone.Result) []byte {
 	p.zone, p.node = res.Zone, res.Node
 	switch res.Outcome {
 	case zone.Found:
-		p.add(owner, res.RRset)
-		if res.RRset[0].Header().Rrtype == dns.TypeSOA {
+		rrs := res.RRset()
+		p.add(owner, rrs)
+		if rrs[0].Header().Rrtype == dns.TypeSOA {
 			p.soa = res.Zone
 		}
 	case zone.Alias:
-		p.add(owner, res.RRset)
-		return target(res.RRset[0].(*dns.CNAME).Target)
+		rrs := res.RRset()
+		p.add(owner, rrs)
+		return target(rrs[0].(*dns.CNAME).Target)
 	case zone.Redirect:
 		return p.redirect(owner, res)
 	case zone.Steered:
 		return p.steer(owner, res)
 	case zone.Delegation:
-		p.authority, p.referral = res.RRset, res.Node
+		p.authority, p.referral = res.RRset(), res.Node
 	case zone.NoData:
 		p.negative(wire.RcodeNoError, res.Zone, res.Zone.NegativeTTL())
 	case zone.NameError:
@@ -106,25 +108,22 @@ func (p *planner) add(owner []byte, rrs []dns.RR) {
 	}
 }
 
-// named gives the records under the name asked for, which is another than
-// their own below a wildcard (RFC 4592 3.3.1).
+// named renames records to the name asked for, which is another than their own
+// below a wildcard (RFC 4592 3.3.1).
 func named(owner []byte, rrs []dns.RR) []dns.RR {
-	name, out := zone.NameString(owner), make([]dns.RR, len(rrs))
-	for i, rr := range rrs {
-		if rr.Header().Name != name {
-			rr = dns.Copy(rr)
-			rr.Header().Name = name
-		}
-		out[i] = rr
+	name := zone.NameString(owner)
+	for _, rr := range rrs {
+		rr.Header().Name = name
 	}
-	return out
+	return rrs
 }
 
 // redirect applies a DNAME (RFC 6672 3.1 and 3.3): the DNAME, and a CNAME
 // made from it with the same TTL.
 func (p *planner) redirect(owner []byte, res zone.Result) []byte {
-	dname := res.RRset[0].(*dns.DNAME)
-	p.add(res.Node.Name, res.RRset)
+	rrs := res.RRset()
+	dname := rrs[0].(*dns.DNAME)
+	p.add(res.Node.Name, rrs)
 	base := target(dname.Target)
 	if base == nil {
 		return nil

@@ -3,6 +3,7 @@ package zone
 import (
 	"bytes"
 	"hash/maphash"
+	"iter"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -12,40 +13,55 @@ import (
 // message of 65535 beside header, question and OPT.
 const maxRRset = 65000
 
+// record is one resource record with its place. Its data is packed without
+// compression.
+type record struct {
+	data  []byte
+	at    pos
+	ttl   uint32
+	rtype uint16
+}
+
 // assembly is a zone while it is made.
 type assembly struct {
 	src    *Source
 	rep    *report
 	name   string // wire form
 	at     pos    // for problems of the zone as a whole
-	built  *Zone
 	apex   *draft
 	drafts map[string]*draft
 	order  []*draft // parents before children
+	room   []draft  // for the next drafts
+	octets []byte   // for the data of the next records
 	outer  *assembly
 	inner  []*assembly
 	lost   lost
+	built  *Zone
 }
 
 // draft is a node while it is made.
 type draft struct {
-	name    string
-	node    *Node
-	parent  *draft
-	records []record
-	steered *SteeredName
-	// redirect is the nearest DNAME owner strictly above.
-	redirect *draft
+	name     string // wire form
+	parent   *draft
+	records  []record
+	steered  *SteeredName
+	redirect *draft // the nearest DNAME owner strictly above
+	cut      *draft // the highest zone cut at or above
+	wild     *draft // the child "*"
+	node     *Node  // once published
 }
 
+// String gives the name in presentation form.
+func (d *draft) String() string { return NameString([]byte(d.name)) }
+
 func newAssembly(src *Source, name string, rep *report, at pos) *assembly {
-	wire := []byte(name)
 	a := &assembly{src: src, rep: rep, name: name, at: at, drafts: map[string]*draft{}}
-	a.built = &Zone{Name: wire, name: NameString(wire), Counted: src.Counted}
 	a.apex = a.ensure(name)
-	a.built.apex = a.apex.node
 	return a
 }
+
+// String gives the zone's name in presentation form.
+func (a *assembly) String() string { return a.apex.String() }
 
 // ensure returns the draft of a name within the zone; it makes it, and those
 // between it and the apex, if need be.
@@ -53,33 +69,46 @@ func (a *assembly) ensure(name string) *draft {
 	if d := a.drafts[name]; d != nil {
 		return d
 	}
-	d := &draft{name: name, node: &Node{Name: []byte(name), Service: -1, Zone: a.built}}
+	var parent *draft
 	if name != a.name {
 		up, _ := parentName(name)
-		d.parent = a.ensure(up)
-		d.node.parent = d.parent.node
+		parent = a.ensure(up)
 	}
+	if len(a.room) == 0 {
+		a.room = make([]draft, min(max(16, len(a.order)), 4096))
+	}
+	d := &a.room[0]
+	a.room = a.room[1:]
+	d.name, d.parent = name, parent
 	a.drafts[name] = d
 	a.order = append(a.order, d)
 	return d
 }
 
-func (a *assembly) add(r record) {
-	d := a.ensure(r.owner)
+// add takes a record of owner, and copies its data.
+func (a *assembly) add(owner string, r record) {
+	if len(a.octets) < len(r.data) {
+		a.octets = make([]byte, max(64<<10, len(r.data)))
+	}
+	n := copy(a.octets, r.data)
+	r.data, a.octets = a.octets[:n:n], a.octets[n:]
+	d := a.ensure(owner)
 	d.records = append(d.records, r)
 }
 
 // first returns the first record of a type, or nil.
 func (d *draft) first(rtype uint16) *record {
 	for i := range d.records {
-		if d.records[i].rr.Header().Rrtype == rtype {
+		if d.records[i].rtype == rtype {
 			return &d.records[i]
 		}
 	}
 	return nil
 }
 
-// complete turns records into RRsets and links the nodes.
+func (d *draft) has(rtype uint16) bool { return d.first(rtype) != nil }
+
+// complete sorts records into RRsets and links the drafts.
 func (a *assembly) complete() {
 	a.addSteered()
 	for _, d := range a.order {
@@ -105,11 +134,10 @@ func (a *assembly) addSteered() {
 		}
 		d := a.ensure(string(wire))
 		if other := d.steered; other != nil {
-			a.steeredProblem(s, "keep one of them", "%s is already steered in %s line %d", d.node, other.File, other.Line)
+			a.steeredProblem(s, "keep one of them", "%s is already steered in %s line %d", d, other.File, other.Line)
 			continue
 		}
-		d.steered, d.node.Service, d.node.Alias = s, s.Service, s.Alias
-		d.node.HTTPS, d.node.SVCB = s.HTTPS, s.SVCB
+		d.steered = s
 	}
 }
 
@@ -117,47 +145,61 @@ func (a *assembly) steeredProblem(s *SteeredName, fix, format string, args ...an
 	a.rep.addIn(s.File, pos{int32(s.Line), int32(s.Col)}, fix, format, args...)
 }
 
-// collect sorts a draft's records into RRsets and drops duplicates.
+// collect sorts a draft's records by type and drops duplicates.
 func (a *assembly) collect(d *draft) {
-	slices.SortStableFunc(d.records, func(x, y record) int {
-		return int(x.rr.Header().Rrtype) - int(y.rr.Header().Rrtype)
-	})
-	for from := 0; from < len(d.records); {
-		to, rtype := from+1, d.records[from].rr.Header().Rrtype
-		for to < len(d.records) && d.records[to].rr.Header().Rrtype == rtype {
-			to++
-		}
-		rrs := a.distinct(d, d.records[from:to])
-		d.node.sets = append(d.node.sets, rrset{rtype, rrs})
-		d.node.dname = d.node.dname || rtype == dns.TypeDNAME
-		from = to
+	if len(d.records) < 2 {
+		return
 	}
-	d.node.sets = slices.Clip(d.node.sets)
+	slices.SortStableFunc(d.records, func(x, y record) int { return int(x.rtype) - int(y.rtype) })
+	kept := d.records[:0]
+	for set := range d.sets() {
+		kept = append(kept, a.distinct(d, set)...)
+	}
+	d.records = kept
+}
+
+// sets yields the runs of records of one type.
+func (d *draft) sets() iter.Seq[[]record] {
+	return func(yield func([]record) bool) {
+		for rest := d.records; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].rtype == rest[0].rtype {
+				n++
+			}
+			set := rest[:n]
+			if rest = rest[n:]; !yield(set) {
+				return
+			}
+		}
+	}
 }
 
 // distinct gives the records of one RRset without duplicates (RFC 2181 section 5),
 // and reports what cannot be one RRset.
-func (a *assembly) distinct(d *draft, records []record) []dns.RR {
-	rrs, size := make([]dns.RR, 0, len(records)), 0
-	seen := newDuplicates(len(records))
-	head, rtype := records[0], records[0].rr.Header().Rrtype
-	for i, r := range records {
-		if seen.add(r.rr) {
+func (a *assembly) distinct(d *draft, set []record) []record {
+	kept, size := make([]record, 0, len(set)), 0
+	seen := newDuplicates(len(set))
+	head, rtype := set[0], dns.Type(set[0].rtype)
+	for i := range set {
+		r := &set[i]
+		twice := seen.add(r)
+		if i > 0 && single(r.rtype) && !twice {
+			a.rep.add(r.at, "keep one of them", "%s has several %s records; the first is on line %d", d, rtype, head.at.line)
+		} else if r.ttl != head.ttl {
+			a.rep.add(r.at, "give all records of one name and type the same TTL, RFC 2181 section 5.2",
+				"%s %s has TTL %d here and %d on line %d", d, rtype, r.ttl, head.ttl, head.at.line)
+		}
+		if twice {
 			continue
 		}
-		if ttl := head.rr.Header().Ttl; i > 0 && single(rtype) {
-			a.rep.add(r.at, "keep one of them", "%s has several %s records; the first is on line %d", d.node, dns.Type(rtype), head.at.line)
-		} else if r.rr.Header().Ttl != ttl {
-			a.rep.add(r.at, "give all records of one name and type the same TTL, RFC 2181 section 5.2",
-				"%s %s has TTL %d here and %d on line %d", d.node, dns.Type(rtype), r.rr.Header().Ttl, ttl, head.at.line)
-		}
-		size += r.size
-		rrs = append(rrs, r.rr)
+		const fixed = 12 // compressed owner, type, class, TTL, length
+		size += fixed + len(r.data)
+		kept = append(kept, *r)
 	}
 	if size > maxRRset {
-		a.rep.add(head.at, "use fewer or shorter records", "the %s records of %s take %d octets and do not fit in one message", dns.Type(rtype), d.node, size)
+		a.rep.add(head.at, "use fewer or shorter records", "the %s records of %s take %d octets and do not fit in one message", rtype, d, size)
 	}
-	return slices.Clip(rrs)
+	return kept
 }
 
 // single reports whether a name can have only one record of the type
@@ -168,54 +210,47 @@ func single(rtype uint16) bool {
 
 // duplicates finds records that say the same, in time linear in their number.
 type duplicates struct {
-	buckets map[uint64][]dns.RR // nil for a single record
+	buckets map[uint64][]*record // nil for a single record
 	seed    maphash.Seed
-	wire    []byte
 }
 
 func newDuplicates(records int) duplicates {
 	if records < 2 {
 		return duplicates{}
 	}
-	return duplicates{buckets: map[uint64][]dns.RR{}, seed: maphash.MakeSeed()}
+	return duplicates{buckets: map[uint64][]*record{}, seed: maphash.MakeSeed()}
 }
 
-// add reports whether an equal record was added before.
-func (d *duplicates) add(rr dns.RR) bool {
+// add reports whether an equal record of the same type was added before. Names in
+// data are compared without regard to case, text is not.
+func (d *duplicates) add(r *record) bool {
 	if d.buckets == nil {
 		return false
 	}
-	if need := dns.Len(rr) + 1; len(d.wire) < need {
-		d.wire = make([]byte, 2*need)
-	}
-	n, err := dns.PackRR(rr, d.wire, 0, nil, false)
-	if err != nil {
-		return false // it was packed before; nothing to compare
-	}
-	key := maphash.Bytes(d.seed, bytes.ToLower(d.wire[:n]))
+	key := maphash.Bytes(d.seed, bytes.ToLower(r.data))
 	for _, other := range d.buckets[key] {
-		if dns.IsDuplicate(rr, other) {
+		if bytes.Equal(r.data, other.data) || dns.IsDuplicate(unpack(".", r.rtype, 0, r.data), unpack(".", r.rtype, 0, other.data)) {
 			return true
 		}
 	}
-	d.buckets[key] = append(d.buckets[key], rr)
+	d.buckets[key] = append(d.buckets[key], r)
 	return false
 }
 
-// link sets what depends on the nodes above; the parent is linked already.
+// link sets what depends on the names above; the parent is linked already.
 func (d *draft) link() {
 	if d.parent == nil {
 		return
 	}
 	if isWildcard(d.name) {
-		d.parent.node.wild = d.node
+		d.parent.wild = d
 	}
 	d.redirect = d.parent.redirect
-	if d.parent.node.dname {
+	if d.parent.has(dns.TypeDNAME) {
 		d.redirect = d.parent
 	}
-	d.node.Cut = d.parent.node.Cut
-	if d.node.Cut == nil && d.node.RRset(dns.TypeNS) != nil {
-		d.node.Cut = d.node
+	d.cut = d.parent.cut
+	if d.cut == nil && d.has(dns.TypeNS) {
+		d.cut = d
 	}
 }

@@ -1,7 +1,6 @@
 package zone
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -11,7 +10,7 @@ import (
 // them, at most some hundred problems a zone. The Set is nil exactly when there
 // are problems. The sources are not kept.
 func Build(sources []Source) (*Set, []Problem) {
-	b := builder{set: &Set{}, byName: map[string]*assembly{}}
+	b := builder{byName: map[string]*assembly{}}
 	for i := range sources {
 		b.load(&sources[i])
 	}
@@ -31,13 +30,11 @@ func Build(sources []Source) (*Set, []Problem) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	b.publish()
-	return b.set, nil
+	return b.publish(), nil
 }
 
 // builder holds all zones while the set is made.
 type builder struct {
-	set        *Set
 	assemblies []*assembly // in the order of their sources
 	byName     map[string]*assembly
 	reports    []*report
@@ -83,41 +80,6 @@ func (b *builder) nest(a *assembly) {
 	}
 }
 
-// publish numbers the nodes and puts them into the set.
-func (b *builder) publish() {
-	total := 0
-	for _, a := range b.assemblies {
-		total += len(a.order)
-	}
-	b.set.nodes = make(map[string]*Node, total)
-	for i, a := range b.assemblies {
-		a.built.Index = i
-		b.set.zones = append(b.set.zones, a.built)
-		a.built.nodes = make([]*Node, 0, len(a.order))
-		for _, d := range a.order {
-			a.built.nodes = append(a.built.nodes, d.node)
-			b.publishNode(a, d)
-		}
-		slices.SortFunc(a.built.nodes, compareNodes)
-	}
-}
-
-// publishNode leaves out what an inner zone hides.
-func (b *builder) publishNode(a *assembly, d *draft) {
-	inner := b.hiding(a, d.name)
-	if inner != nil && (inner.name != d.name || inner.outer != a) {
-		return
-	}
-	d.node.ID = uint32(b.set.count)
-	b.set.count++
-	if inner != nil {
-		inner.apex.node.outer = d.node
-		return
-	}
-	b.set.nodes[d.name] = d.node
-	b.set.maxLabels = max(b.set.maxLabels, countLabels(d.name))
-}
-
 // hiding returns the innermost zone inside a that the name lies in, or nil.
 func (b *builder) hiding(a *assembly, name string) *assembly {
 	if len(a.inner) == 0 {
@@ -138,7 +100,7 @@ func (a *assembly) addValues() {
 	}
 	ttl := a.valueTTL()
 	if given := a.apex.first(dns.TypeNS); given != nil {
-		ttl = given.rr.Header().Ttl // one RRset has one TTL, RFC 2181 section 5.2
+		ttl = given.ttl // one RRset has one TTL, RFC 2181 section 5.2
 	}
 	for _, name := range a.src.NS {
 		if !a.validName("NS", name) {
@@ -182,7 +144,7 @@ func (a *assembly) valueTTL() uint32 {
 }
 
 func (a *assembly) header(rtype uint16, ttl uint32) dns.RR_Header {
-	return dns.RR_Header{Name: a.built.name, Rrtype: rtype, Class: dns.ClassINET, Ttl: ttl}
+	return dns.RR_Header{Name: a.String(), Rrtype: rtype, Class: dns.ClassINET, Ttl: ttl}
 }
 
 func (a *assembly) validName(what, name string) bool {
@@ -194,5 +156,11 @@ func (a *assembly) validName(what, name string) bool {
 }
 
 func (a *assembly) addValue(rr dns.RR) {
-	a.add(record{rr: rr, owner: a.name, size: dns.Len(rr), at: a.at})
+	wire := make([]byte, dns.Len(rr)+1)
+	data, err := packData(rr, wire)
+	if err != nil {
+		a.rep.add(a.at, "correct the value", "%s: %v", dns.Type(rr.Header().Rrtype), err)
+		return
+	}
+	a.add(a.name, record{data: data, at: a.at, ttl: rr.Header().Ttl, rtype: rr.Header().Rrtype})
 }

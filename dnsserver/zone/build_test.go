@@ -22,7 +22,7 @@ func build(t testing.TB, text string) *Set {
 func recordsOf(t testing.TB, set *Set, name string, rtype uint16) string {
 	t.Helper()
 	var lines []string
-	for _, rr := range set.Lookup(pack(t, name), rtype).RRset {
+	for _, rr := range set.Lookup(pack(t, name), rtype).RRset() {
 		lines = append(lines, strings.ReplaceAll(rr.String(), "\t", " "))
 	}
 	return strings.Join(lines, "\n")
@@ -108,10 +108,13 @@ func TestNodeIDsAreDense(t *testing.T) {
 		}
 		seen[n.ID] = true
 	}
-	for _, n := range set.nodes {
+	for i := range set.nodes {
+		n := &set.nodes[i]
 		mark(n)
 	}
-	mark(set.Lookup(pack(t, "in.example.com."), dns.TypeDS).Node)
+	if outer := set.Lookup(pack(t, "in.example.com."), dns.TypeDS).Node; outer != &set.nodes[outer.ID] {
+		t.Errorf("the outer zone's node of the inner apex has ID %d of another", outer.ID)
+	}
 	for id, ok := range seen {
 		if !ok {
 			t.Errorf("no node has ID %d", id)
@@ -179,7 +182,7 @@ func TestLargeRRsets(t *testing.T) {
 	for i := range 5000 {
 		fmt.Fprintf(&over, "many A 192.0.%d.%d\n", i/250, i%250)
 	}
-	if got := len(build(t, preamble+fits.String()+fits.String()).Lookup(pack(t, "many.example.com."), dns.TypeA).RRset); got != 4000 {
+	if got := len(build(t, preamble+fits.String()+fits.String()).Lookup(pack(t, "many.example.com."), dns.TypeA).RRset()); got != 4000 {
 		t.Errorf("%d records", got)
 	}
 	_, problems := Build([]Source{{Name: "example.com.", Text: preamble + over.String()}})

@@ -3,7 +3,6 @@ package zone
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -11,43 +10,49 @@ import (
 	"github.com/miekg/dns"
 )
 
-// data parses and packs the record's data, and returns its packed size.
-func (r *reader) data(h head) (rr dns.RR, size int, ok bool) {
+// data parses and packs the record's data; it is valid until the next call.
+func (r *reader) data(h head) (data []byte, ok bool) {
 	if len(h.data) == 0 && h.rtype != dns.TypeAPL {
 		r.rep.add(h.rtypeAt, recordForm, "the %s record has no data", clip(h.typeText))
-		return nil, 0, false
+		return nil, false
 	}
-	if rr, size := address(h); rr != nil {
-		return rr, size, true
+	if data := r.plain(h); data != nil {
+		return data, true
 	}
 	rr, err := r.parseData(h)
 	if err == nil {
-		size, err = r.pack(rr)
+		data, err = r.pack(rr)
 	}
 	if err != nil {
 		at, message := locate(h, err)
 		r.rep.add(at, "correct the data of the record", "%s record: %s", clip(h.typeText), message)
-		return nil, 0, false
+		return nil, false
 	}
-	return rr, size, true
+	return data, true
 }
 
-// address reads the data of A and AAAA, most records of large zones; nil leaves a
-// record to the general path, which knows every form and every error.
-func address(h head) (rr dns.RR, size int) {
-	if h.rtype != dns.TypeA && h.rtype != dns.TypeAAAA || len(h.data) != 1 {
-		return nil, 0
+// plain packs what most records of large zones are, an address or one name; nil
+// leaves a record to the general path, which knows every form and every error.
+func (r *reader) plain(h head) []byte {
+	if len(h.data) != 1 {
+		return nil
 	}
-	ip, err := netip.ParseAddr(h.data[0].text)
-	switch {
-	case err != nil || ip.Zone() != "":
-		return nil, 0
-	case h.rtype == dns.TypeA && ip.Is4():
-		return &dns.A{A: ip.AsSlice()}, net.IPv4len
-	case h.rtype == dns.TypeAAAA && ip.Is6():
-		return &dns.AAAA{AAAA: ip.AsSlice()}, net.IPv6len
+	text := h.data[0].text
+	switch h.rtype {
+	case dns.TypeA, dns.TypeAAAA:
+		ip, err := netip.ParseAddr(text)
+		if err == nil && ip.Zone() == "" && ip.Is4() == (h.rtype == dns.TypeA) {
+			return append(r.wire[:0], ip.AsSlice()...)
+		}
+	case dns.TypeNS, dns.TypeCNAME, dns.TypePTR, dns.TypeDNAME:
+		if text[0] == '"' {
+			return nil
+		}
+		if name, err := appendExactName(r.wire[:0], text, r.origin); err == nil {
+			return name
+		}
 	}
-	return nil, 0
+	return nil
 }
 
 // parseData gives the library one plain line with the root as owner: owners, TTLs,
@@ -77,22 +82,38 @@ func (r *reader) parseData(h head) (rr dns.RR, err error) {
 	return rr, nil
 }
 
-// pack returns the size of the packed data; it fails for what no message can carry.
-func (r *reader) pack(rr dns.RR) (size int, err error) {
+// pack packs the data; it fails for what no message can carry or cannot be read again.
+func (r *reader) pack(rr dns.RR) (data []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("cannot be packed: %v", p)
 		}
 	}()
-	n, err := dns.PackRR(rr, r.wire, 0, nil, false)
+	data, err = packData(rr, r.wire)
 	if err != nil {
-		return 0, errors.New(strings.TrimPrefix(err.Error(), "dns: "))
+		return nil, err
+	}
+	h := dns.RR_Header{Name: ".", Rrtype: rr.Header().Rrtype, Class: dns.ClassINET, Rdlength: uint16(len(data))}
+	if _, _, err := dns.UnpackRRWithHeader(h, data, 0); err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "dns: "))
+	}
+	return data, nil
+}
+
+// packData packs rr's data into wire, which has to have room.
+func packData(rr dns.RR, wire []byte) ([]byte, error) {
+	owner := rr.Header().Name
+	rr.Header().Name = "."
+	n, err := dns.PackRR(rr, wire, 0, nil, false)
+	rr.Header().Name = owner
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "dns: "))
 	}
 	const fixed = 11 // root owner, type, class, TTL, length
 	if n-fixed > 65535 {
-		return 0, errors.New("data longer than 65535 octets")
+		return nil, errors.New("data longer than 65535 octets")
 	}
-	return n - fixed, nil
+	return wire[fixed:n], nil
 }
 
 // locate turns the library's error into a message, and finds the field it names.

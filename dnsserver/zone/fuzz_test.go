@@ -44,7 +44,8 @@ func FuzzBuild(f *testing.F) {
 // walk asks every node for its types and packs what it answers.
 func walk(t *testing.T, set *Set) {
 	wire := make([]byte, 2*dns.MaxMsgSize)
-	for _, n := range set.nodes {
+	for i := range set.nodes {
+		n := &set.nodes[i]
 		if _, err := PackName(n.String()); err != nil {
 			t.Fatalf("name %q: %v", n.Name, err)
 		}
@@ -53,7 +54,7 @@ func walk(t *testing.T, set *Set) {
 			if r.Outcome == NameError || r.Outcome == Refused || r.Node == nil || r.Zone == nil {
 				t.Fatalf("%v %d: %+v", n, rtype, r)
 			}
-			for _, rr := range r.RRset {
+			for _, rr := range r.RRset() {
 				if _, err := dns.PackRR(rr, wire, 0, nil, false); err != nil {
 					t.Fatalf("%v: %v", rr, err)
 				}

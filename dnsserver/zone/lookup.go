@@ -13,16 +13,16 @@ func (s *Set) Lookup(name []byte, qtype uint16) Result {
 	if n == nil {
 		return Result{Outcome: Refused, Service: -1}
 	}
-	if exact && qtype == dns.TypeDS && n.outer != nil {
-		n = n.outer // DS belongs to the parent's side
+	if exact && qtype == dns.TypeDS && n.Zone.outer != nil && n.Apex() {
+		n = n.Zone.outer // DS belongs to the parent's side
 	}
 	switch {
 	case n.Cut != nil && !(exact && n.Cut == n && qtype == dns.TypeDS):
-		return n.Cut.result(Delegation, n.Cut.RRset(dns.TypeNS))
+		return n.Cut.result(Delegation, n.Cut.set(dns.TypeNS))
 	case exact:
 		return n.answer(qtype)
 	case n.dname:
-		return n.result(Redirect, n.RRset(dns.TypeDNAME))
+		return n.result(Redirect, n.set(dns.TypeDNAME))
 	case n.wild != nil:
 		r := n.wild.answer(qtype)
 		r.Wildcard = true
@@ -33,7 +33,7 @@ func (s *Set) Lookup(name []byte, qtype uint16) Result {
 
 // enclosing finds the node of name, or else its closest encloser.
 func (s *Set) enclosing(name []byte) (n *Node, exact bool) {
-	if n := s.nodes[string(name)]; n != nil {
+	if n := s.Node(name); n != nil {
 		return n, true
 	}
 	labels := 0
@@ -49,7 +49,7 @@ func (s *Set) enclosing(name []byte) (n *Node, exact bool) {
 		if off > len(name) {
 			break // not a wire name
 		}
-		if n := s.nodes[string(name[off:])]; n != nil {
+		if n := s.Node(name[off:]); n != nil {
 			return n, false
 		}
 	}
@@ -63,13 +63,13 @@ func (n *Node) answer(qtype uint16) Result {
 		r.Service = n.Service
 		return r
 	}
-	if rrs := n.RRset(qtype); rrs != nil {
-		return n.result(Found, rrs)
+	if set := n.set(qtype); set != nil {
+		return n.result(Found, set)
 	}
-	if qtype == dns.TypeANY && len(n.sets) > 0 {
-		return n.result(Found, n.sets[0].rrs)
+	if qtype == dns.TypeANY && n.count > 0 {
+		return n.result(Found, &n.sets()[0])
 	}
-	if cname := n.RRset(dns.TypeCNAME); cname != nil {
+	if cname := n.set(dns.TypeCNAME); cname != nil {
 		return n.result(Alias, cname)
 	}
 	return n.result(NoData, nil)
@@ -85,13 +85,13 @@ func (n *Node) steers(qtype uint16) bool {
 	case dns.TypeSVCB:
 		return n.SVCB || n.Alias
 	case dns.TypeANY:
-		return n.Alias || len(n.sets) == 0
+		return n.Alias || n.count == 0
 	}
 	return n.Alias
 }
 
-func (n *Node) result(o Outcome, rrs []dns.RR) Result {
-	return Result{Outcome: o, Zone: n.Zone, Node: n, RRset: rrs, Service: -1}
+func (n *Node) result(o Outcome, set *rrset) Result {
+	return Result{Outcome: o, Zone: n.Zone, Node: n, Service: -1, set: set}
 }
 
 // ZoneOf returns the innermost zone that name, an uncompressed lower-case wire
@@ -105,14 +105,19 @@ func (s *Set) ZoneOf(name []byte) *Zone {
 
 // Node returns the node of exactly this lower-case wire name, occluded ones
 // included, or nil.
-func (s *Set) Node(name []byte) *Node { return s.nodes[string(name)] }
+func (s *Set) Node(name []byte) *Node {
+	if slot := *s.index.find(s.nodes, name); slot != 0 {
+		return &s.nodes[slot-1]
+	}
+	return nil
+}
 
-// Glue returns the static records of a type (A or AAAA) at exactly target, a
+// Glue makes, anew for the caller, the static records of a type (A or AAAA) at exactly target, a
 // lower-case wire name, also when a cut occludes it: what may be added to a
 // referral or to the additional section. Steered addresses and wildcards are not
-// among them. The slice is shared.
+// among them.
 func (s *Set) Glue(target []byte, rtype uint16) []dns.RR {
-	if n := s.nodes[string(target)]; n != nil {
+	if n := s.Node(target); n != nil {
 		return n.RRset(rtype)
 	}
 	return nil

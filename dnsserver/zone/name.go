@@ -3,6 +3,7 @@ package zone
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -31,6 +32,30 @@ func PackName(name string) ([]byte, error) {
 // appendName appends the wire form of name to dst. origin, in wire form,
 // completes a relative name and stands for "@".
 func appendName(dst []byte, name string, origin []byte) ([]byte, error) {
+	start := len(dst)
+	dst, err := appendExactName(dst, name, origin)
+	if err == nil {
+		toLower(dst[start:])
+	}
+	return dst, err
+}
+
+// toLower lower-cases a wire name in place. The octets of lengths are no letters.
+func toLower(name []byte) {
+	for i, c := range name {
+		name[i] = lower(c)
+	}
+}
+
+// lowerName is a wire name in lower case.
+func lowerName(name []byte) string {
+	name = slices.Clone(name)
+	toLower(name)
+	return string(name)
+}
+
+// appendExactName is appendName that leaves the case of letters.
+func appendExactName(dst []byte, name string, origin []byte) ([]byte, error) {
 	switch {
 	case name == "":
 		return nil, errEmptyName
@@ -81,7 +106,7 @@ func appendLabel(dst []byte, name string, i int) ([]byte, int, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		dst = append(dst, lower(c))
+		dst = append(dst, c)
 		i += width
 	}
 	n := len(dst) - head - 1

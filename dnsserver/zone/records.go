@@ -3,6 +3,7 @@ package zone
 import (
 	"bytes"
 	"iter"
+	"strings"
 
 	"github.com/miekg/dns"
 )
@@ -12,8 +13,8 @@ import (
 // cuts, also where another zone of the set hides it from Lookup.
 func (z *Zone) Nodes() iter.Seq[*Node] {
 	return func(yield func(*Node) bool) {
-		for _, n := range z.nodes {
-			if !yield(n) {
+		for i := range z.nodes {
+			if !yield(&z.nodes[i]) {
 				return
 			}
 		}
@@ -22,13 +23,13 @@ func (z *Zone) Nodes() iter.Seq[*Node] {
 
 // Records yields the static records of the zone, each one once: names in
 // canonical order, then types ascending, then as in the zone's text. The SOA
-// comes at its place among those of the apex. What services answer is not among
+// comes at its place among those of the apex. Each record is made for the caller. What services answer is not among
 // them: Nodes tells which names those are.
 func (z *Zone) Records() iter.Seq[dns.RR] {
 	return func(yield func(dns.RR) bool) {
-		for _, n := range z.nodes {
-			for i := range n.sets {
-				for _, rr := range n.sets[i].rrs {
+		for n := range z.Nodes() {
+			for i := range n.sets() {
+				for _, rr := range z.unpack(&n.sets()[i], n.String()) {
 					if !yield(rr) {
 						return
 					}
@@ -41,12 +42,12 @@ func (z *Zone) Records() iter.Seq[dns.RR] {
 // CompareNames orders lower-case wire names canonically (RFC 4034 section 6.1).
 func CompareNames(a, b []byte) int { return compareNames(a, b) }
 
-// compareNodes orders the nodes of one zone canonically.
-func compareNodes(a, b *Node) int {
+// compareDrafts orders the names of one zone canonically; most pairs are siblings.
+func compareDrafts(a, b *draft) int {
 	if a.parent != nil && a.parent == b.parent {
-		return bytes.Compare(firstLabel(a.Name), firstLabel(b.Name))
+		return strings.Compare(a.name[1:1+a.name[0]], b.name[1:1+b.name[0]])
 	}
-	return compareNames(a.Name, b.Name)
+	return compareNames([]byte(a.name), []byte(b.name))
 }
 
 func firstLabel(name []byte) []byte { return name[1 : 1+int(name[0])] }

@@ -177,8 +177,8 @@ func flat(r Result) string {
 		return "Refused"
 	}
 	s := fmt.Sprintf("%v %s", r.Outcome, strings.TrimSuffix(r.Node.String(), "."))
-	if len(r.RRset) > 0 {
-		s += " " + dns.Type(r.RRset[0].Header().Rrtype).String()
+	if len(r.RRset()) > 0 {
+		s += " " + dns.Type(r.RRset()[0].Header().Rrtype).String()
 	}
 	if r.Wildcard {
 		s += " wildcard"

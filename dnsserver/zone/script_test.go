@@ -144,8 +144,8 @@ func describe(r Result) string {
 	if r.Service >= 0 {
 		s += fmt.Sprintf(" service %d", r.Service)
 	}
-	if len(r.RRset) > 0 {
-		s += fmt.Sprintf(" %d %v", len(r.RRset), dns.Type(r.RRset[0].Header().Rrtype))
+	if len(r.RRset()) > 0 {
+		s += fmt.Sprintf(" %d %v", len(r.RRset()), dns.Type(r.RRset()[0].Header().Rrtype))
 	}
 	return s
 }

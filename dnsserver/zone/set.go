@@ -16,8 +16,8 @@ type Outcome uint8
 const (
 	// Refused: the name lies in no zone of the set.
 	Refused Outcome = iota
-	// Found: Result.RRset holds the records of the type asked for. For ANY it
-	// holds one RRset of the node (RFC 8482 section 4.1); Node.Types lists all.
+	// Found: Result.RRset gives the records of the type asked for. For ANY it
+	// gives one RRset of the node (RFC 8482 section 4.1); Node.Types lists all.
 	Found
 	// Steered: the answer is a decision about Result.Service. At an address
 	// service this is A and AAAA, HTTPS and SVCB if it publishes them, and ANY when
@@ -53,22 +53,31 @@ type Result struct {
 	// Node answers: the exact node, the wildcard, the cut, or the DNAME's owner.
 	// For NameError it is the closest encloser. Nil when Refused.
 	Node *Node
-	// RRset holds the answer (Found), the CNAME (Alias), the DNAME (Redirect) or
-	// the cut's NS (Delegation); nil otherwise. Its owner is the node's name.
-	RRset []dns.RR
 	// Wildcard: Node is a wildcard that stands in for the name asked for, so the
 	// owner of what is answered is that name (RFC 4592 section 3.3.1).
 	Wildcard bool
 	Service  int // Steered: the service; otherwise -1
+
+	set *rrset
+}
+
+// RRset makes the records of the outcome anew for the caller: the answer (Found),
+// the CNAME (Alias), the DNAME (Redirect) or the cut's NS (Delegation); nil
+// otherwise. Their owner is the node's name.
+func (r Result) RRset() []dns.RR {
+	if r.set == nil {
+		return nil
+	}
+	return r.Zone.unpack(r.set, r.Node.String())
 }
 
 // Set is all zones of an instance, immutable after Build.
 type Set struct {
 	zones []*Zone
-	// nodes finds every node by its wire name. Where one of our zones lies
+	nodes []Node // of all zones, by ID
+	// index finds every node by its wire name. Where one of our zones lies
 	// inside another, names at and below the inner apex are the inner zone's.
-	nodes     map[string]*Node
-	count     int
+	index     index
 	maxLabels int // labels of the deepest node
 }
 
@@ -79,10 +88,16 @@ type Zone struct {
 	// Counted: the SOA's serial is only where the fleet begins to count, since the
 	// zone changes by itself.
 	Counted bool
-	apex    *Node
-	soa     *dns.SOA
-	name    string
-	nodes   []*Node // all of the zone, in canonical order
+
+	apex  *Node
+	soa   *dns.SOA
+	name  string
+	nodes []Node  // all of the zone, in canonical order; a part of Set.nodes
+	sets  []rrset // of all nodes, in their order
+	blob  []byte  // names of the nodes, and data of the sets
+	// outer is set when the zone lies inside another one of the set: the outer
+	// zone's node of the same name, which answers for DS.
+	outer *Node
 }
 
 // String gives the zone's name in presentation form.
@@ -91,7 +106,7 @@ func (z *Zone) String() string { return z.name }
 // SOA returns the zone's start of authority; shared, not to be changed.
 func (z *Zone) SOA() *dns.SOA { return z.soa }
 
-// NS returns the apex NS RRset; shared, not to be changed.
+// NS makes the apex NS RRset anew for the caller.
 func (z *Zone) NS() []dns.RR { return z.apex.RRset(dns.TypeNS) }
 
 // Apex returns the node of the zone's own name.
@@ -103,64 +118,37 @@ func (z *Zone) NegativeTTL() uint32 { return min(z.soa.Hdr.Ttl, z.soa.Minttl) }
 
 // Node is one existing name of a zone; empty non-terminals are nodes too.
 type Node struct {
-	ID      uint32 // dense: 0 … Set.Nodes()-1 over all zones
 	Name    []byte // lower-case wire form; shared
+	Zone    *Zone
+	Cut     *Node  // the highest zone cut at or above this name, or nil; glue has one
 	Service int    // service steered at this name, or -1
+	ID      uint32 // dense: 0 … Set.Nodes()-1 over all zones
 	Alias   bool   // the service is one of alias targets
 	HTTPS   bool   // the service answers HTTPS
 	SVCB    bool   // the service answers SVCB
-	Cut     *Node  // the highest zone cut at or above this name, or nil; glue has one
-	Zone    *Zone
 
-	sets []rrset // by type, ascending
+	dname bool   // has a DNAME
+	count uint16 // of its RRsets
+	first uint32 // of its RRsets, in Zone.sets
 	// wild is the child node "*", which stands in for names that do not exist
 	// below this one (RFC 4592 section 3.3.1: this node is the closest encloser).
-	wild   *Node
-	parent *Node // within the zone; nil at the apex
-	// outer is set at the apex of a zone inside another one of the set: the
-	// outer zone's node that answers for DS.
-	outer *Node
-	dname bool // has a DNAME
-}
-
-type rrset struct {
-	rtype uint16
-	rrs   []dns.RR
+	wild *Node
 }
 
 // String gives the node's name in presentation form.
 func (n *Node) String() string { return NameString(n.Name) }
 
-// RRset returns the static records of one type, or nil; shared, not to be changed.
-func (n *Node) RRset(rtype uint16) []dns.RR {
-	for i := range n.sets {
-		if n.sets[i].rtype == rtype {
-			return n.sets[i].rrs
-		}
-	}
-	return nil
-}
-
-// Types lists the types of the node's static records, ascending, in a new slice.
-func (n *Node) Types() []uint16 {
-	types := make([]uint16, len(n.sets))
-	for i := range n.sets {
-		types[i] = n.sets[i].rtype
-	}
-	return types
-}
-
 // HasCNAME reports whether the node has a static CNAME.
-func (n *Node) HasCNAME() bool { return n.RRset(dns.TypeCNAME) != nil }
+func (n *Node) HasCNAME() bool { return n.set(dns.TypeCNAME) != nil }
 
 // Apex reports whether the node is its zone's apex.
-func (n *Node) Apex() bool { return n.parent == nil }
+func (n *Node) Apex() bool { return n.Zone.apex == n }
 
 // Empty reports whether the node is an empty non-terminal.
-func (n *Node) Empty() bool { return len(n.sets) == 0 && n.Service < 0 }
+func (n *Node) Empty() bool { return n.count == 0 && n.Service < 0 }
 
 // Nodes is the number of nodes; each ID is below it.
-func (s *Set) Nodes() int { return s.count }
+func (s *Set) Nodes() int { return len(s.nodes) }
 
 // Zones lists the zones by Index; shared, not to be changed.
 func (s *Set) Zones() []*Zone { return s.zones }

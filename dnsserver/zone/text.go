@@ -11,19 +11,11 @@ import (
 // maxTTL is the largest TTL (RFC 2181 section 8), in seconds.
 const maxTTL = 1<<31 - 1
 
-// record is one resource record with its place.
-type record struct {
-	rr    dns.RR
-	owner string // wire form
-	size  int    // octets in a message with a compressed owner
-	at    pos
-}
-
 // reader turns the text of one zone into records.
 type reader struct {
 	rep  *report
 	zone string // wire form
-	emit func(record)
+	emit func(owner string, r record)
 
 	origin     []byte
 	originText string
@@ -31,9 +23,8 @@ type reader struct {
 	ttlKnown   bool
 	ttlFixed   bool // by $TTL or configuration, so that stated TTLs do not replace it
 
-	owner     string // of the last record; "" before the first
-	ownerText string
-	ownerBad  bool // reported; records that repeat it are left out
+	owner    string // of the last record; "" before the first
+	ownerBad bool   // reported; records that repeat it are left out
 
 	lost lost
 
@@ -42,7 +33,7 @@ type reader struct {
 	wire      []byte // scratch for packing
 }
 
-func newReader(src *Source, zone string, rep *report, emit func(record)) *reader {
+func newReader(src *Source, zone string, rep *report, emit func(string, record)) *reader {
 	return &reader{
 		rep: rep, zone: zone, emit: emit,
 		origin: []byte(zone), originText: NameString([]byte(zone)),
@@ -148,13 +139,12 @@ func (r *reader) record(e entry) {
 		r.lost.types[h.rtype] = true
 		return
 	}
-	rr, size, ok := r.data(h)
+	data, ok := r.data(h)
 	if !ok {
 		r.lost.types[h.rtype] = true
 		return
 	}
-	*rr.Header() = dns.RR_Header{Name: r.ownerText, Rrtype: h.rtype, Class: dns.ClassINET, Ttl: h.ttl, Rdlength: uint16(size)}
-	r.emit(record{rr: rr, owner: r.owner, size: size + 12, at: e.tokens[0].at})
+	r.emit(r.owner, record{data: data, at: e.tokens[0].at, ttl: h.ttl, rtype: h.rtype})
 }
 
 func (r *reader) setOwner(t token) {
@@ -179,7 +169,6 @@ func (r *reader) setOwner(t token) {
 		return
 	}
 	r.owner, r.ownerBad = name, false
-	r.ownerText = NameString(owner)
 }
 
 // head is what comes before a record's data.
