@@ -102,6 +102,11 @@ log: {level: debug, format: json}
 	wantEqual(t, "rrl", *in.DNS.RateLimit, RateLimit{Rate: 20, Referrals: 20, NoData: 20, NXDomain: 20, Errors: 5, Window: 15 * time.Second,
 		Slip: 2, IPv4Prefix: 24, IPv6Prefix: 56, TableSize: 262144, Exempt: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
 	wantEqual(t, "access", in.DNS.Access, Access{Deny: []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")}, Drop: true, MaxRate: 100})
+	in = parse("dns: {dnstap: {socket: tap.sock, sample: 10%}, query_log: {sample: 0.01}}\n")
+	wantEqual(t, "dnstap", *in.DNS.Dnstap, Dnstap{Socket: "/etc/steerdns/tap.sock", Sample: 0.1})
+	wantEqual(t, "query log", in.DNS.QueryLog, QueryLog{0.01})
+	in = parse("dns: {dnstap: {file: /var/log/tap}}\n")
+	wantEqual(t, "dnstap", *in.DNS.Dnstap, Dnstap{File: "/var/log/tap", Sample: 1})
 	in = parse("store: {etcd: {endpoints: [\"etcd.example.com:2379\"], prefix: /a/b, username: u, password: \"p\"}}\n")
 	wantEqual(t, "prefix", in.Store.Etcd.Prefix, "/a/b/")
 	wantEqual(t, "password", in.Store.Etcd.Password, "p")

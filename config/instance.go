@@ -73,6 +73,8 @@ type DNS struct {
 	TSIGKeys   string           // `tsig_keys`: file of the keys for signed queries, transfers and NOTIFY; "" (the default): none
 	RateLimit  *RateLimit       // `rrl`; nil (the default): no response rate limiting
 	Access     Access           // `access`
+	Dnstap     *Dnstap          // `dnstap`; nil (the default): nothing is told
+	QueryLog   QueryLog         // `query_log`
 
 	TLS          Encrypted      // `tls`: DNS over TLS
 	HTTPS        Encrypted      // `https`: DNS over HTTPS

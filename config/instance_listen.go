@@ -10,7 +10,7 @@ import (
 func (d *decoder) dns(file, name string, v item) DNS {
 	t := v.table("listen", "workers", "max_udp_size", "tcp", "identity", "version", "cookies", "tsig_keys",
 		"tls", "https", "quic", "certificates", "proxy", "drain_timeout",
-		"rrl", "access")
+		"rrl", "access", "dnstap", "query_log")
 	tcp := t.get("tcp").table("max_connections", "max_per_client", "idle_timeout")
 	seen := map[netip.AddrPort]Pos{}
 	out := DNS{
@@ -23,6 +23,8 @@ func (d *decoder) dns(file, name string, v item) DNS {
 		TSIGKeys:   resolved(file, t.get("tsig_keys"), ""),
 		RateLimit:  d.rateLimit(t.get("rrl")),
 		Access:     d.access(t.get("access")),
+		Dnstap:     d.dnstap(file, t.get("dnstap")),
+		QueryLog:   d.queryLog(t.get("query_log")),
 		TCP:        limits(tcp, 1024),
 		Proxy:      loadBalancers(t.get("proxy")),
 		Drain:      t.get("drain_timeout").duration(10*time.Second, 0, 5*time.Minute),

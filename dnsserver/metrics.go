@@ -26,6 +26,7 @@ var (
 	descTruncated = desc("truncated_total", "Replies that did not fit and had TC set.")
 	descCookies   = desc("cookies_total", "Queries with a DNS cookie: new to us, bad or out of date, or valid.", "state")
 	descLimited   = desc("rate_limited_total", "Replies that response rate limiting found one too many, by what became of them.", "kind", "action")
+	descSampled   = desc("sampled_total", "Queries that were told to dnstap or the query log, and those that could not be in time.", "to", "result")
 	descDropped   = desc("dropped_total", "Packets, frames and connections that got no reply.", "reason")
 	descPanics    = desc("panics_total", "Queries that failed inside the server and got SERVFAIL.")
 )
@@ -33,7 +34,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descRequests, descResponses, descDuration, descAnswers,
-		descFailOpen, descTruncated, descCookies, descLimited, descDropped, descPanics} {
+		descFailOpen, descTruncated, descCookies, descLimited, descSampled, descDropped, descPanics} {
 		ch <- d
 	}
 }
@@ -64,6 +65,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		send(ch, descCookies, cookies[i], cookieStateNames[i])
 	}
 	collectLimited(ch, all)
+	for _, t := range c.r.tapes {
+		send(ch, descSampled, t.read.Load(), t.name, "told")
+		send(ch, descSampled, t.dropped.Load(), t.name, "lost")
+	}
 	for t := range transports {
 		collectDuration(ch, all, t)
 	}

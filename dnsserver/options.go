@@ -27,6 +27,8 @@ type Options struct {
 	Cookies  CookieOptions
 	Access   AccessOptions
 	RRL      RRLOptions
+	Dnstap   DnstapOptions
+	QueryLog QueryLogOptions
 	MaxUDP   int // longest UDP reply in octets, 512 to 4096; default 1232
 	TCP      StreamOptions
 	DoT      SecureOptions

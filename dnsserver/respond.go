@@ -50,6 +50,8 @@ type Responder struct {
 	transfers *transfer.Server // nil: no keys, and nobody may fetch a zone
 	access    *access
 	rrl       *rrl // nil: off
+	tapes     []*tape
+	readers   []tapeReader // of the tapes
 }
 
 // NewResponder returns a Responder without a view: it answers SERVFAIL until
@@ -70,6 +72,7 @@ func NewResponder(opt Options) *Responder {
 		rrl:            newRRL(opt.RRL),
 	}
 	r.SetCookieSecrets(opt.Cookies.Secrets)
+	r.tapes, r.readers = newTapes(&opt)
 	return r
 }
 
@@ -116,14 +119,17 @@ func (r *Responder) Respond(dst, query []byte, client netip.Addr, tr Transport, 
 	r.verify(&a)
 	l := r.live.Load()
 	a.hit = r.find(l, &a)
-	switch r.rrl.judge(&a) {
-	case limitDrop:
+	limited := r.rrl.judge(&a)
+	if limited == limitDrop {
+		r.tape(&a, l, nil, limited)
 		return nil
-	case limitSlip:
+	}
+	if limited == limitSlip {
 		a.slip()
 	}
 	reply, truncated := r.compose(dst, &a)
 	c.count(l, &a.q, &a.hit, client, tr, truncated)
+	r.tape(&a, l, reply[len(dst):], limited)
 	return reply
 }
 

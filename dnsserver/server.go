@@ -140,6 +140,9 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, w := range s.udp {
 		group.Go(func() error { return w.run(ctx) })
 	}
+	for _, t := range s.responder.readers {
+		group.Go(func() error { return t.run(ctx) })
+	}
 	group.Go(func() error { return runAll(ctx, cut, s.streams) })
 	group.Go(func() error {
 		defer close(s.freed)

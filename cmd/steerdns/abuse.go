@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+
 	"github.com/steerdns/steerdns/config"
 	"github.com/steerdns/steerdns/dnsserver"
 )
@@ -18,4 +20,13 @@ func rrlOptions(c *config.RateLimit) dnsserver.RRLOptions {
 
 func accessOptions(c config.Access) dnsserver.AccessOptions {
 	return dnsserver.AccessOptions{Allow: c.Allow, Deny: c.Deny, Silent: c.Drop, MaxRate: c.MaxRate}
+}
+
+func dnstapOptions(c config.DNS, log *slog.Logger) dnsserver.DnstapOptions {
+	if c.Dnstap == nil {
+		return dnsserver.DnstapOptions{}
+	}
+	return dnsserver.DnstapOptions{
+		Socket: c.Dnstap.Socket, File: c.Dnstap.File, Share: c.Dnstap.Sample, Identity: c.Identity, Version: versionString(), Log: log,
+	}
 }

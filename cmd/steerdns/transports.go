@@ -27,6 +27,7 @@ func dnsOptions(conf *config.Instance, log *slog.Logger) (dnsserver.Options, err
 		Instance: conf.DNS.Identity, Version: conf.DNS.Version, Cookies: dnsserver.CookieOptions{Require: conf.DNS.Cookies.Require},
 		TCP: streamOptions(conf.DNS.TCP), DoT: secureOptions(conf.DNS.TLS), DoH: secureOptions(conf.DNS.HTTPS),
 		RRL: rrlOptions(conf.DNS.RateLimit), Access: accessOptions(conf.DNS.Access),
+		Dnstap: dnstapOptions(conf.DNS, log), QueryLog: dnsserver.QueryLogOptions{Share: conf.DNS.QueryLog.Sample, Log: log},
 		DoQ: secureOptions(conf.DNS.QUIC), Certificates: certificates, LoadBalancers: conf.DNS.Proxy,
 	}, nil
 }
