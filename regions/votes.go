@@ -1,6 +1,7 @@
 package regions
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -170,7 +171,7 @@ func combine(name string, voters []voter, id string) vantage {
 	v := vantage{region: voters[0].region, vote: VantageVote{Region: name}}
 	var downs []time.Time
 	var up, down healthcheck.Vote // the first of each
-	blind := ""
+	silent := ""                  // why the first of those abstains that do
 	for i := range voters {
 		vote := voters[i].vote(id)
 		switch vote.State {
@@ -183,8 +184,8 @@ func combine(name string, voters []voter, id string) vantage {
 				down = vote
 			}
 		default:
-			if blind == "" {
-				blind = voters[i].blind
+			if silent == "" {
+				silent = cmp.Or(voters[i].blind, vote.Reason)
 			}
 			continue
 		}
@@ -199,7 +200,7 @@ func combine(name string, voters []voter, id string) vantage {
 		v.vote.State, v.vote.Reason, v.vote.Since = healthcheck.Up, up.Reason, up.Since
 		v.suspect = v.suspect || 2*v.vote.Down == voting
 	default:
-		v.vote.Reason = blind
+		v.vote.Reason = silent
 	}
 	return v
 }

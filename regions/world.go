@@ -13,7 +13,7 @@ type VantageVote struct {
 	Up     int               `json:"up"`    // its instances that say so
 	Down   int               `json:"down"`
 	Since  time.Time         `json:"since,omitzero"`   // down: when more than half of its instances had said so; up: when the one that speaks did
-	Reason string            `json:"reason,omitempty"` // of the instance that spoke for the majority, smallest name first
+	Reason string            `json:"reason,omitempty"` // of the instance that spoke for the majority, smallest name first; of the first that abstained, when all do
 }
 
 // Verdict is what the fleet decides of an endpoint or a region. State is by
