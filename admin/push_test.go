@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/steerdns/steerdns/healthcheck"
+	"github.com/steerdns/steerdns/regions"
 )
 
 const (
@@ -184,5 +185,16 @@ func TestPushRefusesBadFiles(t *testing.T) {
 	_, err := NewPushServer(PushOptions{Tokens: "nowhere", Cert: "nowhere", Key: "nowhere"})
 	if err == nil || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "push certificate") {
 		t.Errorf("missing files: %v", err)
+	}
+}
+
+func TestBlindInstancesAreNoted(t *testing.T) {
+	m := newMemory()
+	p := *m.Picture()
+	p.Ballots = append([]regions.Ballot(nil), p.Ballots...)
+	p.Ballots = append(p.Ballots, regions.Ballot{Instance: "east-9", Region: "us-east", Blind: true})
+	notes := strings.Join(MakeStatus(m.World(), &p, m.Facts()).Notes, "\n")
+	if !strings.Contains(notes, "instance east-9 suspects itself") || strings.Count(notes, "suspects itself") != 1 {
+		t.Errorf("notes:\n%s", notes)
 	}
 }

@@ -29,8 +29,22 @@ func MakeStatus(w *regions.World, p *regions.Picture, f Facts) Status {
 		s.Endpoints = endpointRows(w)
 		s.Regions = regionRows(w)
 	}
-	s.Notes = notes(s, w, p, f)
+	s.Notes = append(notes(s, w, p, f), blindNotes(p)...)
 	return s
+}
+
+// blindNotes tells which instances suspect themselves.
+func blindNotes(p *regions.Picture) (out []string) {
+	if p == nil {
+		return nil
+	}
+	for i := range p.Ballots {
+		if p.Ballots[i].Blind {
+			out = append(out, fmt.Sprintf("instance %s suspects itself: more than three quarters of what it saw answer fail at once "+
+				"(its votes count only if most instances say the same of themselves)", p.Ballots[i].Instance))
+		}
+	}
+	return out
 }
 
 func instanceRows(p *regions.Picture, f Facts) []InstanceStatus {
