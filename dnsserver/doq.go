@@ -109,11 +109,8 @@ func openUDPConn(at netip.AddrPort) (*net.UDPConn, error) {
 }
 
 func (l *doqListener) sockets() ([]Socket, error) {
-	f, err := l.conn.File()
-	if err != nil {
-		return nil, err
-	}
-	return []Socket{{l.name, f}}, nil
+	s, err := copySocket(l.name, l.conn)
+	return []Socket{s}, err
 }
 
 func (l *doqListener) config() *quic.Config {

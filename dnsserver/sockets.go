@@ -14,6 +14,12 @@ type Socket struct {
 	File *os.File
 }
 
+// ListenerSocket is a copy of a listener for a process that takes over. The
+// caller closes it.
+func ListenerSocket(what string, at netip.AddrPort, l *net.TCPListener) (Socket, error) {
+	return copySocket(SocketName(what, at), l)
+}
+
 // SocketName names the sockets of a listener: the transport, or another word
 // for what is not DNS, and the address as it is configured.
 func SocketName(what string, at netip.AddrPort) string { return what + " " + at.String() }

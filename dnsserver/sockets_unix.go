@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,4 +37,23 @@ func inspect(f *os.File) (at netip.AddrPort, stream bool, err error) {
 		err = ctlErr
 	}
 	return at, kind == unix.SOCK_STREAM, err
+}
+
+// copySocket is a copy of a socket for another process. The File methods of
+// package net would do, were it not that handing theirs on makes the socket a
+// blocking one for both processes.
+func copySocket(name string, conn syscall.Conn) (Socket, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return Socket{}, err
+	}
+	var fd int
+	ctlErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	if err == nil {
+		err = ctlErr
+	}
+	if err != nil {
+		return Socket{}, os.NewSyscallError("dup", err)
+	}
+	return Socket{name, os.NewFile(uintptr(fd), name)}, nil
 }

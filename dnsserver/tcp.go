@@ -43,11 +43,8 @@ func (l *tcpListener) port() uint16 { return l.listener.Addr().(*net.TCPAddr).Ad
 func (l *tcpListener) close() { l.listener.Close() }
 
 func (l *tcpListener) sockets() ([]Socket, error) {
-	f, err := l.listener.File()
-	if err != nil {
-		return nil, err
-	}
-	return []Socket{{l.name, f}}, nil
+	s, err := copySocket(l.name, l.listener)
+	return []Socket{s}, err
 }
 
 // run accepts connections until ctx is done, and then waits for them to

@@ -54,8 +54,7 @@ func askDestination(conn *net.UDPConn, v4 bool) error {
 func (w *portableUDP) close() { w.conn.Close() }
 
 func (w *portableUDP) socket() (Socket, error) {
-	f, err := w.conn.File()
-	return Socket{w.name, f}, err
+	return copySocket(w.name, w.conn)
 }
 
 // portableWorkers opens the socket at got, or takes those that were given for
@@ -96,7 +95,7 @@ func (w *portableUDP) run(ctx context.Context) error {
 	for {
 		n, c, flags, from, err := w.conn.ReadMsgUDPAddrPort(in, control)
 		switch {
-		case ctx.Err() != nil:
+		case err != nil && ctx.Err() != nil:
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return err

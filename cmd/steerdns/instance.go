@@ -43,9 +43,12 @@ type instance struct {
 	counters   *transitions
 	outcomes   *outcomes
 	transfers  *transfer.Server
-	secrets    *secretKeeper // of cookies; nil: a random one serves
-	keys       *secretKeeper // TSIG keys; nil: there are none
-	adminLn    net.Listener  // nil: the admin surface is off
+	secrets    *secretKeeper    // of cookies; nil: a random one serves
+	keys       *secretKeeper    // TSIG keys; nil: there are none
+	adminLn    *net.TCPListener // nil: the admin surface is off
+	before     *predecessor     // nil: this process took over from none
+	readied    chan struct{}    // closed with the first world that is ready
+	storeEnded chan struct{}    // closed when the store's link has ended
 
 	certificates *dnsserver.Certificates // nil: only plain DNS
 
@@ -55,15 +58,19 @@ type instance struct {
 
 // newInstance builds the parts and opens the listeners, so that a taken port
 // is found before anything else happens. It starts nothing.
-func newInstance(conf *config.Instance, log *slog.Logger) (*instance, error) {
-	in := &instance{conf: conf, log: log, started: time.Now(), voted: newLatest[struct{}](), counters: newTransitions()}
-	in.link = &storeLink{instance: conf.Name, conf: conf.Store, log: log}
+func newInstance(conf *config.Instance, log *slog.Logger, given *dnsserver.Sockets, before *predecessor) (*instance, error) {
+	in := &instance{
+		conf: conf, log: log, started: time.Now(), voted: newLatest[struct{}](), counters: newTransitions(),
+		before: before, readied: make(chan struct{}), storeEnded: make(chan struct{}),
+	}
+	in.link = &storeLink{instance: conf.Name, conf: conf.Store, log: log, after: before.freed()}
 	in.transfers = in.newTransfers()
 	opt, err := dnsOptions(conf, log)
 	if err != nil {
 		return nil, err
 	}
 	in.certificates, opt.Transfers = opt.Certificates, in.transfers
+	opt.Sockets, opt.After = given, before.freed()
 	in.dns = dnsserver.NewServer(opt)
 	if err := in.openSecrets(); err != nil {
 		return nil, err
@@ -72,16 +79,15 @@ func newInstance(conf *config.Instance, log *slog.Logger) (*instance, error) {
 		return nil, err
 	}
 	if !conf.Admin.Off {
-		ln, err := net.Listen("tcp", conf.Admin.Listen.String())
-		if err != nil {
-			return nil, fmt.Errorf("admin listener: %w (another process has the address; change admin.listen)", err)
+		if in.adminLn, err = listenOn(given, adminSocket, conf.Admin.Listen); err != nil {
+			return nil, err
 		}
-		in.adminLn = ln
 	}
 	in.wire()
-	reports, err := openReports(conf.Push, in.runner, log)
-	in.reports = reports
-	return in, err
+	if in.reports, err = openReports(conf.Push, in.runner, given, log); err != nil {
+		return nil, err
+	}
+	return in, in.unused(given)
 }
 
 // openSecrets reads the files of secrets for the first time.
@@ -143,6 +149,9 @@ func (in *instance) published(v *dnsserver.View, w *regions.World, b *bundle) {
 		before, confirmed = f.epoch, f.confirmed
 		f.world, f.bundle, f.epoch = w, b, v.Epoch()
 	})
+	if w.Ready {
+		in.nowReady()
+	}
 	if before != v.Epoch() {
 		in.outcomes.look(w)
 		in.log.Info("epoch", "epoch", v.Epoch(), "revision", w.Revision)
@@ -150,6 +159,15 @@ func (in *instance) published(v *dnsserver.View, w *regions.World, b *bundle) {
 	}
 	if w.Ready && !w.StoreLost {
 		in.saver.worlds.put(saving{world: w, fleet: &b.fleet.file, confirmed: confirmed})
+	}
+}
+
+// nowReady notes that there is a world to answer from.
+func (in *instance) nowReady() {
+	select {
+	case <-in.readied:
+	default:
+		close(in.readied)
 	}
 }
 
@@ -253,8 +271,11 @@ func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func(
 	if err := in.follower.begin(); err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return named("dns", in.dns.Run(ctx)) })
+	g.Go(func() error { return in.serve(ctx, ready) })
+	g.Go(func() error { return in.handovers(ctx, stop) })
 	g.Go(func() error { return named("judging", in.state.Run(ctx)) })
 	g.Go(func() error { return named("probing", in.runner.Run(ctx)) })
 	g.Go(func() error { return named("publishing", in.publisher.run(ctx)) })
@@ -262,7 +283,10 @@ func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func(
 	g.Go(func() error { return named("saving", in.saver.run(ctx)) })
 	g.Go(func() error { return in.castVotes(ctx) })
 	g.Go(func() error { return in.follower.run(ctx, reload) })
-	g.Go(func() error { return named("store", in.link.run(ctx, in.onPicture, in.onStatus)) })
+	g.Go(func() error {
+		defer close(in.storeEnded)
+		return named("store", in.link.run(ctx, in.onPicture, in.onStatus))
+	})
 	g.Go(func() error { return named("transfers", in.transfers.Run(ctx)) })
 	for _, k := range []*secretKeeper{in.secrets, in.keys} {
 		if k != nil {
@@ -275,17 +299,26 @@ func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func(
 	if in.reports != nil {
 		g.Go(func() error { return named("reports", in.reports.run(ctx)) })
 	}
-	if in.adminLn != nil {
-		srv := admin.NewServer(backend{in}, in.metrics(), in.log)
-		g.Go(func() error { return named("admin", srv.Run(ctx, in.adminLn)) })
-	}
-	in.facts.set(func(f *facts) { f.alive = true })
-	ready()
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
+}
+
+// serve answers DNS and the admin surface: at once, or when there is something
+// to answer from and the process before may stop.
+func (in *instance) serve(ctx context.Context, ready func()) error {
+	in.takeOver(ctx)
+	in.facts.set(func(f *facts) { f.alive = true })
+	ready()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return named("dns", in.dns.Run(ctx)) })
+	if in.adminLn != nil {
+		srv := admin.NewServer(backend{in}, in.metrics(), in.log)
+		g.Go(func() error { return named("admin", srv.Run(ctx, in.adminLn)) })
+	}
+	return g.Wait()
 }
 
 // named says which part failed.

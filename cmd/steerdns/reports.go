@@ -2,22 +2,22 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 
 	"github.com/steerdns/steerdns/admin"
 	"github.com/steerdns/steerdns/config"
+	"github.com/steerdns/steerdns/dnsserver"
 )
 
 // reports is the listener where endpoints report themselves.
 type reports struct {
 	server *admin.PushServer
-	ln     net.Listener
+	ln     *net.TCPListener
 }
 
 // openReports reads the files and opens the listener; nil without one.
-func openReports(conf config.Push, to admin.Reporter, log *slog.Logger) (*reports, error) {
+func openReports(conf config.Push, to admin.Reporter, given *dnsserver.Sockets, log *slog.Logger) (*reports, error) {
 	if !conf.Listen.IsValid() {
 		return nil, nil
 	}
@@ -27,9 +27,9 @@ func openReports(conf config.Push, to admin.Reporter, log *slog.Logger) (*report
 	if err != nil {
 		return nil, err
 	}
-	ln, err := net.Listen("tcp", conf.Listen.String())
+	ln, err := listenOn(given, pushSocket, conf.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("push listener: %w (another process has the address; change push.listen)", err)
+		return nil, err
 	}
 	log.Info("endpoints may report", "address", ln.Addr(), "tls", conf.Cert != "")
 	return &reports{server, ln}, nil

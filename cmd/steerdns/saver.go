@@ -39,11 +39,12 @@ type saver struct {
 	worlds   *latest[saving]
 	current  func() (saving, bool) // the state as the store confirms it now; false: it does not
 	tell     func(change func(*admin.SavedStatus))
-	failed   bool // owned by run: the last write failed and was said
+	asked    chan chan struct{} // see saveNow
+	failed   bool               // owned by run: the last write failed and was said
 }
 
 func newSaver(instance, path string, log *slog.Logger) *saver {
-	return &saver{instance: instance, path: path, log: log, worlds: newLatest[saving](), tell: func(func(*admin.SavedStatus)) {}}
+	return &saver{instance: instance, path: path, log: log, worlds: newLatest[saving](), asked: make(chan chan struct{}), tell: func(func(*admin.SavedStatus)) {}}
 }
 
 // load returns the zero Snapshot when nothing was saved yet.
@@ -73,13 +74,30 @@ func (s *saver) run(ctx context.Context) error {
 			return nil
 		case w := <-s.worlds.ch:
 			s.save(w)
+		case done := <-s.asked:
+			s.last()
+			close(done)
+			continue
 		case <-again.C:
 			s.confirm()
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(savePause):
+		case done := <-s.asked:
+			s.last()
+			close(done)
 		}
+	}
+}
+
+// saveNow saves the present state and waits until that is done, or ctx.
+func (s *saver) saveNow(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case <-ctx.Done():
+	case s.asked <- done:
+		<-done
 	}
 }
 

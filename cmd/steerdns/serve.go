@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
@@ -20,8 +21,10 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Run one instance: answer, probe and vote",
 		Long: `Runs one instance until SIGTERM or Ctrl-C, which let queries in flight finish
-and take the instance out of the fleet. SIGHUP reads the fleet file again; a
-file with problems is refused whole and the one before serves on.
+and take the instance out of the fleet. SIGHUP reads the fleet file and the
+certificates again; a file with problems is refused whole and the one before
+serves on. SIGUSR2 starts the program's file anew, with a new instance file,
+and hands the sockets over when the new process is ready: no query is lost.
 
 Without --config it runs a built-in example on 127.0.0.1:5300: one region, an
 embedded etcd, the zone gslb.example.com. Then try
@@ -50,7 +53,8 @@ func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {
 	if err := checkDataDir(conf.Data); err != nil {
 		return err
 	}
-	in, err := newInstance(withRoom(conf), log)
+	given, before := passedIn(activation.Files)
+	in, err := newInstance(withRoom(conf), log, given, before)
 	if err != nil {
 		return err
 	}
@@ -60,7 +64,9 @@ func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {
 	defer unhook()
 	err = in.run(ctx, reload, func() {
 		log.With("instance", conf.Name, "region", conf.Region, "version", versionString()).Info("serving", in.listeners()...)
-		notify(log, daemon.SdNotifyReady)
+		if before == nil { // else systemd has been ready all the time
+			notify(log, daemon.SdNotifyReady)
+		}
 	})
 	if err == nil {
 		log.Info("stopped")

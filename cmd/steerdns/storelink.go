@@ -23,6 +23,7 @@ type storeLink struct {
 	instance string
 	conf     config.Store
 	log      *slog.Logger
+	after    <-chan struct{} // until it is closed another process has the store; nil: none
 
 	mu     sync.Mutex
 	client *store.Store      // nil until the embedded server runs
@@ -46,6 +47,9 @@ const storeRetry = 2 * time.Second
 // an instance: it is said, and tried again.
 func (l *storeLink) run(ctx context.Context, picture func(*regions.Picture), status func(store.Status)) error {
 	said := ""
+	if !l.awaitTurn(ctx) {
+		return nil
+	}
 	for {
 		err := l.once(ctx, picture, status)
 		if ctx.Err() != nil {
@@ -61,6 +65,20 @@ func (l *storeLink) run(ctx context.Context, picture func(*regions.Picture), sta
 			return nil
 		case <-time.After(storeRetry):
 		}
+	}
+}
+
+// awaitTurn waits until nobody else has the store, and says whether ctx is
+// still on.
+func (l *storeLink) awaitTurn(ctx context.Context) bool {
+	if l.after == nil {
+		return ctx.Err() == nil
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-l.after:
+		return true
 	}
 }
 
