@@ -18,20 +18,36 @@ const (
 type sighting struct {
 	boot string // of the newest that was seen, as seq
 	seq  uint64
-	at   time.Time
-	past []string // boots before that one
-	back bool     // what is there now is older than what was seen: the store was restored from a backup
+	at   time.Time // zero: not since it is watched
+	past []string  // boots before that one
+	back stamp     // of an older one that came back after it
+}
+
+// stamp tells one write of a ballot from the others.
+type stamp struct {
+	boot string
+	seq  uint64
 }
 
 // mostPast is how many boots of an instance are remembered.
 const mostPast = 8
 
-// wentBack tells whether a ballot is from before the newest one.
-func (s sighting) wentBack(b Ballot) bool {
-	return s.boot == b.Boot && b.Seq < s.seq || slices.Contains(s.past, b.Boot)
+// forward tells whether b is newer than all that was seen, or an older one that
+// came back and has moved since: then its writer lives.
+func (s sighting) forward(b Ballot) bool {
+	switch {
+	case s.back.boot == b.Boot && b.Seq > s.back.seq:
+		return true
+	case s.boot == b.Boot:
+		return b.Seq > s.seq
+	}
+	return !slices.Contains(s.past, b.Boot)
 }
 
-// next is the sighting of a newer ballot.
+// shows tells whether b is the newest that was seen.
+func (s sighting) shows(b Ballot) bool { return s.boot == b.Boot && s.seq == b.Seq }
+
+// next is the sighting of another ballot.
 func (s sighting) next(b Ballot, at time.Time) sighting {
 	n := sighting{boot: b.Boot, seq: b.Seq, at: at, past: s.past}
 	if s.boot != b.Boot {
@@ -48,22 +64,21 @@ type ages map[string]sighting
 // did so after since: the moment at which the store was last known before
 // this, which is now while it is watched. A ballot that is seen for the first
 // time may be as old as its store was away, leases and all: unless trusting,
-// it has to move once before it counts. One that moved back came with a
-// backup or by a late write, and says what was long ago.
+// it has to move once before it counts. So has one that moved back, to a lower
+// number or an earlier boot: a backup or a late write brought it, and it says
+// what was long ago.
 func (a ages) see(ballots []Ballot, trusting bool, since time.Time) {
 	here := make(map[string]bool, len(ballots))
 	for _, b := range ballots {
 		here[b.Instance] = true
 		last, known := a[b.Instance]
 		switch {
-		case known && last.boot == b.Boot && last.seq == b.Seq:
-			last.back = false
-			a[b.Instance] = last
-		case known && last.wentBack(b):
-			last.back = true
-			a[b.Instance] = last
-		case known:
+		case known && last.shows(b):
+		case known && last.forward(b):
 			a[b.Instance] = last.next(b, since)
+		case known:
+			last.back = stamp{b.Boot, b.Seq}
+			a[b.Instance] = last
 		case trusting:
 			a[b.Instance] = sighting{boot: b.Boot, seq: b.Seq, at: since}
 		default:
@@ -83,12 +98,12 @@ func (a ages) fresh(p *Picture, grace time.Duration, now time.Time) ([]Ballot, t
 	if p == nil {
 		return nil, time.Time{}
 	}
-	var fresh []Ballot
+	fresh := make([]Ballot, 0, len(p.Ballots))
 	var next time.Time
 	for _, b := range p.Ballots {
-		seen := a[b.Instance]
-		until := seen.at.Add(3*beatOf(b) + grace)
-		if !seen.back && until.After(now) {
+		last := a[b.Instance]
+		until := last.at.Add(3*beatOf(b) + grace)
+		if last.shows(b) && until.After(now) {
 			fresh = append(fresh, b)
 			next = earliest(next, until)
 		}

@@ -32,6 +32,10 @@ func TestBallotsOfABackupAreNotFresh(t *testing.T) {
 		{"the new process writes on", "y", 2, true},
 		{"an older one of it", "y", 1, false},
 		{"the same as before the restore", "y", 2, true},
+		{"a forgery", "z", 9, true},
+		{"the process that was there all the time", "y", 3, false},
+		{"it again: it lives", "y", 4, true},
+		{"and again", "y", 5, true},
 	} {
 		if got := fresh(step.boot, step.seq); got != step.want {
 			t.Errorf("%s (%s %d): fresh %v", step.what, step.boot, step.seq, got)

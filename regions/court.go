@@ -23,6 +23,7 @@ type court struct {
 	ages     ages
 
 	looked    time.Time // when the picture came
+	counted   []Ballot  // by the last judgement
 	gap       bool      // the store was away since
 	connected bool
 	refused   bool      // the last picture was not believed: no better than no store
@@ -39,7 +40,7 @@ func newCourt(s *State, now time.Time) *court {
 
 // take adds what came in to the knowledge.
 func (c *court) take(n news, now time.Time) {
-	c.dirty = true
+	c.dirty = c.dirty || n.topology != nil || n.restored != nil || n.own != nil || n.gap || c.gap
 	if n.topology != nil {
 		c.topology = n.topology
 	}
@@ -60,6 +61,7 @@ func (c *court) take(n news, now time.Time) {
 	if n.believed != nil {
 		c.refused = !*n.believed
 	}
+	c.dirty = c.dirty || c.there() != there
 	if there && !c.there() {
 		c.lostSince = now
 	}
@@ -79,6 +81,43 @@ func (c *court) look(p *Picture, now time.Time) {
 	}
 	c.picture, c.looked, c.gap = p, now, false
 	c.ages.see(p.Ballots, !c.knowsVerdicts(), since)
+	c.dirty = c.dirty || last == nil || last.Cluster != p.Cluster || !saysTheSame(last, p) || !c.sameTurnout(now)
+	if !c.dirty {
+		c.advance(now)
+	}
+}
+
+// sameTurnout tells whether the ballots that are fresh are those of the same
+// instances as in the last judgement.
+func (c *court) sameTurnout(now time.Time) bool {
+	fresh, _ := c.ages.fresh(c.picture, c.state.opts.VoteGrace, now)
+	return slices.EqualFunc(fresh, c.counted, func(a, b Ballot) bool { return a.Instance == b.Instance })
+}
+
+// advance moves the world to the picture's revision, as judging it would do.
+// Beats say no more than that their voters live, and a large fleet beats
+// often; what time alone changes is judged when c.next has come.
+func (c *court) advance(now time.Time) {
+	if c.last == nil || c.last.StoreLost {
+		c.dirty = true
+		return
+	}
+	w := *c.last
+	w.Revision, w.Judged = c.picture.Revision, now
+	c.last = &w
+	c.state.current.Store(&w)
+}
+
+// saysTheSame reports whether Judge would make the same of two pictures of one
+// cluster, if the same ballots are fresh.
+func saysTheSame(a, b *Picture) bool {
+	return slices.Equal(a.Overrides, b.Overrides) && slices.Equal(a.Serials, b.Serials) && slices.EqualFunc(a.Ballots, b.Ballots, sameSaid)
+}
+
+func sameSaid(a, b Ballot) bool {
+	return a.Instance == b.Instance && a.Region == b.Region && a.Boot == b.Boot && a.Beat == b.Beat && a.Blind == b.Blind &&
+		(a.Seq == b.Seq || maps.Equal(a.Votes, b.Votes) && (a.Marks == nil) == (b.Marks == nil) &&
+			maps.EqualFunc(a.Marks, b.Marks, func(x, y Mark) bool { return x.Equal(&y) }))
 }
 
 // there tells whether the store speaks and is believed.
@@ -114,6 +153,7 @@ func (c *court) sit(now time.Time) (wait time.Duration, waiting bool) {
 func (c *court) judge(now time.Time) {
 	c.dirty, c.judged = false, now
 	fresh, next := c.ages.fresh(c.picture, c.state.opts.VoteGrace, now)
+	c.counted = fresh
 	lost := !c.there() && !now.Before(c.lostSince.Add(c.state.opts.StoreGrace))
 	if !c.there() && !lost {
 		next = earliest(next, c.lostSince.Add(c.state.opts.StoreGrace))
