@@ -120,8 +120,43 @@ func (b *ballot) check(instance string) error {
 	return nil
 }
 
-// decodeBallot refuses bad votes and marks one by one: the others count.
+// decodeBallot reads a ballot in one go if all of it is good, and otherwise
+// part by part.
 func (k Keys) decodeBallot(n name, value []byte) (parsed, error) {
+	if b := wholeBallot(n, value); b != nil {
+		return parsed{ballot: b}, nil
+	}
+	return k.decodeVotes(n, value)
+}
+
+// wholeBallot is the ballot if nothing is wrong with it, otherwise nil.
+func wholeBallot(n name, value []byte) *regions.Ballot {
+	b := new(regions.Ballot)
+	if unpack(value, maxBallot, b) != nil || len(b.Votes) > MaxVotes || len(b.Marks) > MaxVotes {
+		return nil
+	}
+	head := ballot{Instance: b.Instance, Region: b.Region, Boot: b.Boot, Beat: b.Beat}
+	if head.check(n.of) != nil {
+		return nil
+	}
+	for id, v := range b.Votes {
+		if !printable(id, MaxName) || checkVote(v) != nil {
+			return nil
+		}
+	}
+	for id, m := range b.Marks {
+		if !printable(id, MaxName) || checkMark(m) != nil {
+			return nil
+		}
+	}
+	if b.Votes == nil {
+		b.Votes = map[string]healthcheck.Vote{}
+	}
+	return b
+}
+
+// decodeVotes refuses bad votes and marks one by one: the others count.
+func (k Keys) decodeVotes(n name, value []byte) (parsed, error) {
 	var raw ballot
 	if err := unpack(value, maxBallot, &raw); err != nil {
 		return parsed{}, err

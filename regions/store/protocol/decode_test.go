@@ -195,6 +195,11 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
 		n, p := testKeys.decode(key, bytes.Clone(value))
+		if n.class == votes && p.ballot != nil {
+			if parts, err := testKeys.decodeVotes(n, bytes.Clone(value)); err != nil || !reflect.DeepEqual(parts, p) {
+				t.Errorf("in one go %+v, part by part %+v, %v", p, parts, err)
+			}
+		}
 		for _, r := range p.rejected {
 			if !printable(r.Key, 2048) || !printable(r.Reason, maxWords) {
 				t.Errorf("a refusal that cannot be shown: %+q", r)

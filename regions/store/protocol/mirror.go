@@ -39,9 +39,9 @@ func newMirror(k Keys) *mirror { return &mirror{keys: k} }
 // told apart by folder, more than the bounded number in a folder is left out.
 func (m *mirror) replace(cluster uint64, revision int64, list []Entry) (changed bool, err error) {
 	same := cluster == m.cluster && m.held != nil
-	m.behind = same && (m.behind || revision < m.revision)
+	m.behind = same && (m.behind || revision < m.revision || m.older(list))
 	if m.behind {
-		return false, fmt.Errorf("etcd shows revision %d after %d had been seen: it was restored from a backup, or lost what it had confirmed (if that is known and right: steerdns accept-cluster %016x)",
+		return false, fmt.Errorf("etcd shows an older history at revision %d than was seen at %d: it was restored from a backup, or lost what it had confirmed (if that is known and right: steerdns accept-cluster %016x)",
 			revision, m.revision, cluster)
 	}
 	next := make(map[string]held, len(list))
@@ -62,6 +62,18 @@ func (m *mirror) replace(cluster uint64, revision int64, list []Entry) (changed 
 	m.cluster, m.held, m.revision, m.listed, m.seen = cluster, next, revision, revision, revision
 	m.keepFleet()
 	return changed, nil
+}
+
+// older says whether a list shows an older write of a key than was seen, which
+// tells a history that went back even after its new writes have passed the old
+// revision.
+func (m *mirror) older(list []Entry) bool {
+	for _, e := range list {
+		if h, known := m.held[e.Key]; known && e.Mod < h.mod {
+			return true
+		}
+	}
+	return false
 }
 
 // apply takes the events of one watch response. ErrRelist: they come from

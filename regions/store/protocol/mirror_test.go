@@ -249,3 +249,21 @@ func TestPictureIsFrozen(t *testing.T) {
 		t.Errorf("a published picture changed: %+v", before)
 	}
 }
+
+// A history that went back is found even when its new writes have passed the
+// old revision: it shows an older write of a key than was seen.
+func TestMirrorKnowsAnOlderHistory(t *testing.T) {
+	m := newMirror(testKeys)
+	if _, err := m.replace(1, 20, []Entry{ballotEntry("a", 15), ballotEntry("b", 18)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.replace(1, 30, []Entry{ballotEntry("b", 28)}); err != nil {
+		t.Fatalf("a deleted key and a newer one are no older history: %v", err)
+	}
+	if _, err := m.replace(1, 40, []Entry{ballotEntry("b", 27)}); err == nil {
+		t.Fatal("an older write of b was taken at a higher revision")
+	}
+	if _, err := m.replace(1, 50, []Entry{ballotEntry("b", 48)}); err == nil {
+		t.Fatal("that history was taken later, without a word")
+	}
+}
