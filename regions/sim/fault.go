@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind is what a fault does.
+type Kind uint8
+
+// The kinds. A and B are what the comment says.
+const (
+	EndpointDown  Kind = iota // endpoint A does not answer
+	RegionDark                // no endpoint of region A answers
+	EndpointFlaps             // endpoint A answers every other time, every By
+	Blind                     // instance A reaches no endpoint
+	VantageBlind              // no instance of region A reaches any endpoint
+	ProbesCut                 // no instance of region A reaches an endpoint of region B
+	StoreCut                  // instance A and the store do not hear each other
+	RepliesCut                // the store hears instance A, which does not hear the store
+	StoreSlow                 // what instance A and the store say to each other takes up to By
+	StoreLate                 // what instance A asks of the store gets there after it has given up waiting
+	StoreDown                 // the store has no quorum
+	LeaderChange              // the store gets another leader
+	LeasesRevoked             // all leases end at once
+	Compaction                // the store forgets its history, and watches lose deletions
+	DeletesLost               // watches lose deletions
+	WatchRepeats              // watches tell old events again
+	WatchBackward             // watches tell events in the wrong order
+	MemberGone                // member A answers nobody, and may not say so
+	MemberLags                // member A's watches are By late
+	StoreLost                 // the store is replaced by an empty one
+	StoreRestored             // the store is replaced by what it was By before; B odd: under a new cluster id
+	NoSpace                   // the store takes no writes
+	Garbage                   // somebody writes nonsense into the store
+	Crash                     // instance A dies and starts again; B: 0 killed, 1 power lost, 2 while it saves
+	Restart                   // instance A stops in good order and starts again
+	DiskFull                  // instance A cannot save
+	BitFlips                  // a bit of instance A's saved state flips
+	ClockStep                 // instance A's wall clock is By off, from then on
+	Drain                     // an operator at instance A drains region B
+	DrainEndpoint             // an operator at instance A drains endpoint B
+	DrainService              // an operator at instance A drains service B
+	Undrain                   // an operator at instance A ends all drains of regions
+	kinds
+)
+
+// weights is how often a kind is drawn.
+var weights = [kinds]int{
+	EndpointDown: 6, RegionDark: 8, EndpointFlaps: 4, Blind: 4, VantageBlind: 4, ProbesCut: 6,
+	StoreCut: 5, RepliesCut: 2, StoreSlow: 2, StoreLate: 2, StoreDown: 3, LeaderChange: 2, LeasesRevoked: 2,
+	Compaction: 2, DeletesLost: 2, WatchRepeats: 2, WatchBackward: 2, MemberGone: 2, MemberLags: 2,
+	StoreLost: 1, StoreRestored: 2, NoSpace: 2, Garbage: 1,
+	Crash: 5, Restart: 2, DiskFull: 1, BitFlips: 1, ClockStep: 3,
+	Drain: 6, DrainEndpoint: 2, DrainService: 1, Undrain: 2,
+}
+
+var total = func() (sum int) {
+	for _, w := range weights {
+		sum += w
+	}
+	return sum
+}()
+
+// newFault draws one.
+func newFault(d *dice, s Shape, length time.Duration) Fault {
+	f := Fault{Kind: newKind(d), At: d.span(0, length*4/5), For: d.span(time.Second, length/2)}
+	f.A, f.B = d.below(1<<20), d.below(1<<20)
+	switch f.Kind {
+	case EndpointDown, EndpointFlaps:
+		f.A %= s.targets()
+		f.By = d.span(500*time.Millisecond, 5*time.Second)
+	case RegionDark, VantageBlind:
+		f.A %= len(s.Instances)
+	case ProbesCut:
+		f.A, f.B = f.A%len(s.Instances), f.B%len(s.Instances)
+	case StoreSlow, MemberLags:
+		f.By = d.span(200*time.Millisecond, 3*time.Second)
+	case StoreRestored:
+		f.By = d.span(time.Second, 20*time.Second)
+	case ClockStep:
+		f.By = d.span(-40*time.Second, 40*time.Second)
+	case Crash:
+		f.B %= 3
+	case Drain, DrainEndpoint, DrainService:
+		f.For = d.span(3*time.Second, 30*time.Second)
+		f.B %= map[Kind]int{Drain: len(s.Instances), DrainEndpoint: s.targets(), DrainService: s.Services}[f.Kind]
+	}
+	switch f.Kind {
+	case Blind, StoreCut, RepliesCut, StoreSlow, StoreLate, Crash, Restart, DiskFull, BitFlips, ClockStep, Drain, DrainEndpoint, DrainService, Undrain:
+		f.A %= s.nodes()
+	case MemberGone, MemberLags:
+		f.A %= members
+	}
+	return f
+}
+
+func newKind(d *dice) Kind {
+	n := d.below(total)
+	for k, w := range weights {
+		if n -= w; n < 0 {
+			return Kind(k)
+		}
+	}
+	return EndpointDown
+}
+
+// String is the fault in a sentence.
+func (f Fault) String() string {
+	lasts := f.For.Round(time.Millisecond)
+	by := f.By.Round(time.Millisecond)
+	switch f.Kind {
+	case EndpointDown:
+		return fmt.Sprintf("endpoint %d does not answer for %v", f.A, lasts)
+	case RegionDark:
+		return fmt.Sprintf("region r%d is dark for %v", f.A, lasts)
+	case EndpointFlaps:
+		return fmt.Sprintf("endpoint %d flaps every %v for %v", f.A, by, lasts)
+	case Blind:
+		return fmt.Sprintf("instance %d reaches no endpoint for %v", f.A, lasts)
+	case VantageBlind:
+		return fmt.Sprintf("no instance of region r%d reaches an endpoint for %v", f.A, lasts)
+	case ProbesCut:
+		return fmt.Sprintf("region r%d does not reach endpoints of region r%d for %v", f.A, f.B, lasts)
+	case StoreCut:
+		return fmt.Sprintf("instance %d and the store are cut off from each other for %v", f.A, lasts)
+	case RepliesCut:
+		return fmt.Sprintf("instance %d does not hear the store, which hears it, for %v", f.A, lasts)
+	case StoreSlow:
+		return fmt.Sprintf("instance %d and the store take up to %v to hear each other for %v", f.A, by, lasts)
+	case StoreLate:
+		return fmt.Sprintf("requests of instance %d reach the store after they were given up for %v", f.A, lasts)
+	case StoreDown:
+		return fmt.Sprintf("the store has no quorum for %v", lasts)
+	case LeaderChange:
+		return "the store gets a new leader"
+	case LeasesRevoked:
+		return "the store ends all leases at once"
+	case Compaction:
+		return fmt.Sprintf("the store compacts, and watches lose deletions for %v", lasts)
+	case DeletesLost:
+		return fmt.Sprintf("watches lose deletions for %v", lasts)
+	case WatchRepeats:
+		return fmt.Sprintf("watches repeat old events for %v", lasts)
+	case WatchBackward:
+		return fmt.Sprintf("watches tell events backwards for %v", lasts)
+	case MemberGone:
+		return fmt.Sprintf("member %d of the store answers nobody for %v", f.A, lasts)
+	case MemberLags:
+		return fmt.Sprintf("watches of member %d are %v late for %v", f.A, by, lasts)
+	case StoreLost:
+		return "the store is lost; an empty one takes its place"
+	case StoreRestored:
+		return fmt.Sprintf("the store is restored from a backup %v old, new id: %v", by, f.B%2 == 1)
+	case NoSpace:
+		return fmt.Sprintf("the store takes no writes for %v", lasts)
+	case Garbage:
+		return "somebody writes nonsense into the store"
+	case Crash:
+		return fmt.Sprintf("instance %d dies (%s) and starts again after %v", f.A, []string{"killed", "power lost", "while saving"}[f.B], lasts)
+	case Restart:
+		return fmt.Sprintf("instance %d stops in good order and starts again after %v", f.A, lasts)
+	case DiskFull:
+		return fmt.Sprintf("the disk of instance %d is full for %v", f.A, lasts)
+	case BitFlips:
+		return fmt.Sprintf("a bit of the saved state of instance %d flips", f.A)
+	case ClockStep:
+		return fmt.Sprintf("the wall clock of instance %d steps by %v", f.A, by)
+	case Drain:
+		return fmt.Sprintf("an operator at instance %d drains region r%d for %v", f.A, f.B, lasts)
+	case DrainEndpoint:
+		return fmt.Sprintf("an operator at instance %d drains endpoint %d for %v", f.A, f.B, lasts)
+	case DrainService:
+		return fmt.Sprintf("an operator at instance %d drains service %d for %v", f.A, f.B, lasts)
+	}
+	return fmt.Sprintf("an operator at instance %d ends the drains of regions", f.A)
+}

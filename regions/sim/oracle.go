@@ -1,0 +1,277 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/steerdns/steerdns/healthcheck"
+	"github.com/steerdns/steerdns/regions"
+	"github.com/steerdns/steerdns/regions/snapshot"
+)
+
+// The bounds that the oracle holds a fleet to. They follow from the pace of
+// the fleet and of its network, not from how instances judge.
+const (
+	// counts is the longest that a vote may count after its voter thought
+	// otherwise or died: three beats and the grace, and the travel of a write
+	// and of a watch, slow ones included.
+	counts = 3*beat + voteGrace + 2*time.Second
+	// slowest is added in stories with slow or late messages; in those with
+	// watches that hang, silence is.
+	slowest = 3*time.Second + callTimeout + latest
+	// spreads is the longest from a vote to the verdicts of all instances
+	// that nothing disturbs: a pause after a failed write, or a beat until a
+	// ballot has moved, and the way itself.
+	spreads = 5*time.Second + 3*time.Second
+	// never is before all time.
+	never = -time.Hour
+)
+
+// oracle knows the truth and the bounds, and watches every instance. It
+// counts votes where they are cast, not where they are judged.
+type oracle struct {
+	sim      *sim
+	counts   time.Duration // how long a vote may count in this story
+	slow     time.Duration // of that, what its slow messages and silent watches add
+	restores bool          // the story has a restore from a backup
+	steps    bool          // the story has a clock step
+	healed   bool
+	known    []*knowledge // by node
+	answers  map[string]uint64
+	ended    map[string]time.Duration // when an override of this key was last ended by an operator or lost
+	touched  time.Duration            // when overrides last changed in the store
+	swapped  time.Duration            // when the store was last replaced
+}
+
+// knowledge is what the oracle knows of one instance.
+type knowledge struct {
+	votes     []record // by target
+	life      int
+	alive     bool
+	diedAt    time.Duration
+	bornAt    time.Duration
+	disturbed int
+	calmAt    time.Duration // when the last disturbance ended, its after-effects included
+	listedAt  time.Duration // when the present session had listed; never: none has
+	stepped   time.Duration // when its clock last stepped
+	contact   time.Duration // when it last heard the store
+	informed  bool          // a picture was believed or a state restored, in this life
+	restarts  bool          // the story starts it more than once
+
+	cluster  uint64
+	revision int64
+	accepted uint64        // a cluster that an operator has let it believe; 0: none
+	turned   time.Duration // when it last believed another cluster, or a step back
+
+	last   *regions.World // the last one, nil at the beginning of a life
+	lastAt time.Duration
+	saves  saves
+}
+
+// record is one instance's votes on one target.
+type record struct {
+	state    healthcheck.State
+	since    time.Duration // when it became so
+	lastDown time.Duration // when it last was down
+}
+
+func newOracle(s *sim) *oracle {
+	return &oracle{sim: s, counts: counts, answers: map[string]uint64{}, ended: map[string]time.Duration{}, touched: never, swapped: never}
+}
+
+// begin looks at the story before it begins.
+func (o *oracle) begin() {
+	for range o.sim.nodes {
+		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never}
+		for i := range k.votes {
+			k.votes[i] = record{lastDown: never}
+		}
+		o.known = append(o.known, k)
+	}
+	for _, f := range o.sim.story.Faults {
+		switch f.Kind {
+		case StoreSlow, StoreLate, MemberLags:
+			o.slow = slowest
+		case StoreCut, RepliesCut, StoreDown, MemberGone:
+			o.slow = max(o.slow, silence)
+		case StoreRestored:
+			o.restores = true
+		case ClockStep:
+			o.steps = true
+		case Crash, Restart:
+			o.known[f.A].restarts = true
+		}
+	}
+	o.counts += o.slow
+}
+
+func (o *oracle) of(n *node) *knowledge { return o.known[n.index] }
+
+func (o *oracle) restarts(n *node) bool { return o.of(n).restarts }
+
+// born and died note the ends of a node's life.
+func (o *oracle) born(n *node) {
+	k := o.of(n)
+	k.alive, k.life, k.last, k.listedAt, k.informed = true, n.life, nil, never, false
+	k.cluster, k.revision, k.accepted, k.contact, k.bornAt = 0, 0, 0, o.sim.now, o.sim.now
+	for i := range k.votes {
+		k.votes[i] = record{lastDown: k.votes[i].lastDown, since: o.sim.now}
+	}
+	o.sim.say("%s starts", n.name)
+}
+
+func (o *oracle) died(n *node) {
+	k := o.of(n)
+	k.alive, k.diedAt, k.listedAt = false, o.sim.now, never
+	for i := range k.votes {
+		if k.votes[i].state == healthcheck.Down {
+			k.votes[i].lastDown = o.sim.now
+		}
+	}
+	o.sim.say("%s dies", n.name)
+}
+
+// voted notes a vote as its voter has it.
+func (o *oracle) voted(n *node, target int, s healthcheck.State) {
+	r := &o.of(n).votes[target]
+	if r.state == healthcheck.Down {
+		r.lastDown = o.sim.now
+	}
+	if r.state != s {
+		o.sim.say("%s votes %s on %s", n.name, s, o.sim.targets[target].id)
+		r.state, r.since = s, o.sim.now
+	}
+	if s == healthcheck.Down {
+		r.lastDown = o.sim.now
+	}
+}
+
+// disturb notes that something hinders these nodes until it is called back,
+// and for a while after.
+func (o *oracle) disturb(after time.Duration, nodes ...*node) (calm func()) {
+	for _, n := range nodes {
+		o.of(n).disturbed++
+	}
+	return func() {
+		for _, n := range nodes {
+			k := o.of(n)
+			k.disturbed--
+			k.calmAt = max(k.calmAt, o.sim.now+after)
+		}
+	}
+}
+
+// replaced notes that the store is another one.
+func (o *oracle) replaced() {
+	o.swapped, o.touched = o.sim.now, o.sim.now
+	for _, k := range o.known {
+		k.calmAt = max(k.calmAt, o.sim.now)
+	}
+}
+
+func (o *oracle) stepped(n *node)      { o.of(n).stepped = o.sim.now }
+func (o *oracle) disconnected(n *node) { o.of(n).listedAt = never }
+
+func (o *oracle) listed(n *node) {
+	k := o.of(n)
+	k.contact = o.sim.now
+	if k.listedAt == never {
+		k.listedAt = o.sim.now
+		o.sim.say("%s has listed", n.name)
+	}
+}
+
+// allowed notes the operators' word.
+func (o *oracle) allowed(n *node, cluster uint64) { o.of(n).accepted = cluster }
+
+// solid is since when nothing has stood between a node and the store; false:
+// something does.
+func (o *oracle) solid(n *node) (since time.Duration, ok bool) {
+	k := o.of(n)
+	if !k.alive || k.disturbed > 0 || k.listedAt == never || n.state.Refused() != nil || k.calmAt > o.sim.now || k.cluster != o.sim.store.cluster.ID() {
+		return 0, false
+	}
+	return max(k.calmAt, k.listedAt, k.turned), true
+}
+
+// solidFor says whether a node has been solid for d.
+func (o *oracle) solidFor(n *node, d time.Duration) bool {
+	since, ok := o.solid(n)
+	return ok && since <= o.sim.now-d
+}
+
+// picture holds I4: no revision is applied twice or backwards, and no other
+// cluster without an operator's word.
+func (o *oracle) picture(n *node, p *regions.Picture, believed bool) {
+	k := o.of(n)
+	k.contact = o.sim.now
+	if !believed {
+		o.sim.say("%s refuses revision %d of cluster %d", n.name, p.Revision, p.Cluster)
+		return
+	}
+	other := k.cluster != 0 && p.Cluster != k.cluster
+	back := k.cluster == p.Cluster && p.Revision < k.revision
+	switch {
+	case (other || back) && k.accepted != p.Cluster:
+		o.sim.violate("I4", "%s believes revision %d of cluster %d after revision %d of cluster %d", n.name, p.Revision, p.Cluster, k.revision, k.cluster)
+	case k.accepted == p.Cluster:
+		k.turned, k.accepted = o.sim.now, 0
+	}
+	k.cluster, k.revision, k.informed = p.Cluster, p.Revision, true
+}
+
+// saves is what is known of a node's disk.
+type saves struct {
+	list  []saved // all that were begun
+	whole int     // so many had been begun when the last one ended well
+	flips int     // bits that flipped since
+}
+
+type saved struct {
+	revision int64
+	cluster  uint64
+	world    *regions.World
+}
+
+func (o *oracle) saving(n *node, w *regions.World) {
+	k := o.of(n)
+	k.saves.list = append(k.saves.list, saved{revision: w.Revision, cluster: w.Cluster, world: w})
+}
+
+func (o *oracle) saved(n *node, err error) {
+	if s := &o.of(n).saves; err == nil {
+		s.whole, s.flips = len(s.list), 0
+	}
+}
+
+func (o *oracle) flipped(n *node) { o.of(n).saves.flips++ }
+
+// restored holds the disk to its promise: what comes back was saved, and is
+// the last that was saved in whole, or newer; the one before it if a bit of
+// it flipped.
+func (o *oracle) restored(n *node, s snapshot.Snapshot, from snapshot.Source, err error) {
+	k := o.of(n)
+	if err != nil {
+		o.sim.say("%s restores nothing: %v", n.name, err)
+		if k.saves.whole > 1 || k.saves.whole > 0 && k.saves.flips == 0 {
+			o.sim.violate("disk", "%s saved its state %d times and can read none: %v", n.name, k.saves.whole, err)
+		}
+		return
+	}
+	oldest := max(0, k.saves.whole-1-min(k.saves.flips, 1))
+	for i := len(k.saves.list) - 1; i >= oldest; i-- {
+		if w := k.saves.list[i].world; w.Revision == s.Revision && w.Cluster == s.Cluster && w.Judged.Round(0).UTC().Equal(s.SavedAt) {
+			k.informed, k.cluster, k.revision, k.last = true, s.Cluster, s.Revision, w
+			o.sim.say("%s restores revision %d (previous file: %v)", n.name, s.Revision, from.Previous)
+			return
+		}
+	}
+	o.sim.violate("disk", "%s restores revision %d, which is not what it saved last (%d saves ended well, %d bits flipped)", n.name, s.Revision, k.saves.whole, k.saves.flips)
+}
+
+// overrideWritten and overrideEnded note what operators have done.
+func (o *oracle) overrideWritten() { o.touched = o.sim.now; o.someRegionStays() }
+
+func (o *oracle) overrideEnded(kind regions.OverrideKind, name string) {
+	o.touched = o.sim.now
+	o.ended[string(kind)+"/"+name] = o.sim.now
+}

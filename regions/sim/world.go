@@ -1,0 +1,243 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/steerdns/steerdns/healthcheck"
+	"github.com/steerdns/steerdns/regions"
+)
+
+// world holds every world that an instance makes to what may be.
+func (o *oracle) world(n *node, w *regions.World) {
+	k := o.of(n)
+	last := k.last
+	if w.Topology != o.sim.topology {
+		return // not begun yet
+	}
+	o.revisionHolds(n, k, last, w)
+	k.last, k.lastAt = w, o.sim.now
+	if w.Ready && !k.informed {
+		o.sim.violate("cold start", "%s is ready without ever having known a state", n.name)
+	}
+	for i := range o.sim.targets {
+		o.endpointHolds(n, last, w, i)
+	}
+	for r := range w.Regions {
+		o.regionHolds(n, last, w, r)
+	}
+	o.brakeHolds(n, w)
+	o.drainsHold(n, k, last, w)
+	if last == nil || last.Epoch != w.Epoch || last.Topology != w.Topology {
+		o.sim.say("%s is in epoch %s at revision %d%s", n.name, w.Epoch, w.Revision, marks(w))
+		o.decisionsHold(n, w)
+	}
+}
+
+// marks is a world's regions in short, for the trace.
+func marks(w *regions.World) string {
+	text := ""
+	for i := range w.Regions {
+		text += " " + w.Topology.Regions[i].Name + "=" + w.Regions[i].Label()
+	}
+	if w.StoreLost {
+		text += " (store lost)"
+	}
+	return text
+}
+
+func (o *oracle) revisionHolds(n *node, k *knowledge, last, w *regions.World) {
+	if last != nil && last.Cluster == w.Cluster && w.Revision < last.Revision && k.turned < k.lastAt {
+		o.sim.violate("I4", "the world of %s went from revision %d back to %d", n.name, last.Revision, w.Revision)
+	}
+}
+
+// endpointHolds holds I2 and rules 1, 2, 3 and 9: an endpoint is called down
+// only when votes that may still count say so, by quorum, and nothing changes
+// while nothing is known.
+func (o *oracle) endpointHolds(n *node, last, w *regions.World, i int) {
+	t := &o.sim.targets[i]
+	v := &w.Endpoints[t.service][t.endpoint]
+	before := regions.Verdict{}
+	if last != nil && last.Endpoints != nil {
+		before = last.Endpoints[t.service][t.endpoint]
+	}
+	if v.State == before.State {
+		return
+	}
+	o.sim.say("%s: %s is %s: %s", n.name, t.id, v.State, v.Reason)
+	switch {
+	case v.Frozen:
+		o.sim.violate("rule 2", "the frozen verdict of %s on %s changed from %s to %s", n.name, t.id, before.State, v.State)
+	case w.StoreLost:
+		o.sim.violate("rule 9", "without the store %s turned %s from %s to %s", n.name, t.id, before.State, v.State)
+	case o.of(n).contact < o.sim.now-o.counts-storeGrace:
+		o.sim.violate("rule 9", "%s has not heard the store for %v and turned %s from %s to %s", n.name, o.sim.now-o.of(n).contact, t.id, before.State, v.State)
+	case v.State == healthcheck.Down:
+		o.removalHolds(n, i)
+	}
+}
+
+// removalHolds asks whether the votes can have added up to down.
+func (o *oracle) removalHolds(n *node, i int) {
+	t, regs := &o.sim.targets[i], len(o.sim.topology.Regions)
+	down, up, fresh, outside := 0, 0, 0, false
+	for r := range regs {
+		switch {
+		case o.mayDown(r, i):
+			if !o.surelyBlind(n, r) {
+				down++
+				outside = outside || r != t.region
+			}
+		case o.surelyUp(n, r, i):
+			up++
+		}
+		if o.mayCount(r) {
+			fresh++
+		}
+	}
+	switch {
+	case down == 0:
+		o.sim.violate("I2", "%s calls %s down, and nobody who can see says so", n.name, t.id)
+	case down <= up:
+		o.sim.violate("I2", "%s calls %s down by %d vantages at most, against %d that surely say up", n.name, t.id, down, up)
+	case 2*fresh < regs:
+		o.sim.violate("rule 2", "%s calls %s down though votes of only %d of %d vantages can be fresh", n.name, t.id, fresh, regs)
+	case regs >= 3 && !outside:
+		o.sim.violate("rule 2", "%s calls %s down and no vantage outside of its region does", n.name, t.id)
+	}
+}
+
+// mayDown says whether a vote of region r that target i is down may count.
+func (o *oracle) mayDown(r, i int) bool {
+	for _, n := range o.sim.nodes {
+		if n.region != r {
+			continue
+		}
+		k := o.of(n)
+		if v := k.votes[i]; k.alive && v.state == healthcheck.Down || v.lastDown >= o.sim.now-o.counts {
+			return true
+		}
+	}
+	return false
+}
+
+// mayCount says whether any vote of region r may count.
+func (o *oracle) mayCount(r int) bool {
+	for _, n := range o.sim.nodes {
+		if k := o.of(n); n.region == r && (k.alive || k.diedAt >= o.sim.now-o.counts) {
+			return true
+		}
+	}
+	return false
+}
+
+// surelyUp says whether observer n must count region r as saying up: one of
+// its instances has done so for long, undisturbed, and none says otherwise.
+func (o *oracle) surelyUp(observer *node, r, i int) bool {
+	if !o.solidFor(observer, o.counts) {
+		return false
+	}
+	for _, n := range o.sim.nodes {
+		if n.region != r || !o.of(n).alive {
+			continue
+		}
+		v := o.of(n).votes[i]
+		if v.state == healthcheck.Up && v.since <= o.sim.now-o.counts && o.solidFor(n, o.counts) {
+			return !o.mayDown(r, i)
+		}
+	}
+	return false
+}
+
+// blindFrom is the fewest targets from which a vantage can be found blind.
+const blindFrom = 3
+
+// surelyBlind says whether observer n must find region r blind: for long it
+// has seen most of its targets down that most others surely see up.
+func (o *oracle) surelyBlind(observer *node, r int) bool {
+	contradicted := 0
+	for i := range o.sim.targets {
+		if o.steadily(r, i, healthcheck.Down, o.counts) && o.othersSurelyUp(observer, r, i) {
+			contradicted++
+		}
+	}
+	return len(o.sim.targets) >= blindFrom && 2*contradicted > len(o.sim.targets)
+}
+
+func (o *oracle) othersSurelyUp(observer *node, but, i int) bool {
+	ups, downs := 0, 0
+	for r := range o.sim.topology.Regions {
+		switch {
+		case r == but:
+		case o.surelyUp(observer, r, i):
+			ups++
+		default:
+			downs++ // whatever it says: it may be down
+		}
+	}
+	return ups >= 2 && ups > downs
+}
+
+// steadily says whether all instances of region r that live have voted s on
+// target i for d, undisturbed, at least one of them, and none died lately.
+func (o *oracle) steadily(r, i int, s healthcheck.State, d time.Duration) bool {
+	some := false
+	for _, n := range o.sim.nodes {
+		k := o.of(n)
+		switch {
+		case n.region != r:
+		case !k.alive:
+			if k.diedAt >= o.sim.now-o.counts {
+				return false
+			}
+		case k.votes[i].state != s || k.votes[i].since > o.sim.now-d || !o.solidFor(n, d):
+			return false
+		default:
+			some = true
+		}
+	}
+	return some
+}
+
+// regionHolds holds rule 4: a region goes when too few of its endpoints are
+// left, and by nothing else.
+func (o *oracle) regionHolds(n *node, last, w *regions.World, r int) {
+	v := &w.Regions[r]
+	if last != nil && last.Regions != nil && last.Regions[r].State == v.State || v.State != healthcheck.Down {
+		return
+	}
+	down, all := 0, 0
+	for i := range o.sim.targets {
+		if t := &o.sim.targets[i]; t.region == r {
+			all++
+			if w.Endpoints[t.service][t.endpoint].State == healthcheck.Down {
+				down++
+			}
+		}
+	}
+	if float64(all-down) >= w.Topology.Regions[r].MinUp*float64(all) {
+		o.sim.violate("rule 4", "%s calls region r%d down with %d of %d endpoints down", n.name, r, down, all)
+	}
+}
+
+// brakeHolds holds rule 5.
+func (o *oracle) brakeHolds(n *node, w *regions.World) {
+	shape := o.sim.story.Shape
+	regs, out, drained := len(w.Regions), 0, 0
+	for i := range w.Regions {
+		switch v := &w.Regions[i]; {
+		case v.Drained != nil:
+			drained++
+		case v.State == healthcheck.Down && !v.Held:
+			out++
+		}
+	}
+	allowed := min(int(shape.Brake.Share*float64(regs)+1e-9), regs-1)
+	windows := 1 + int((o.sim.now+2*time.Minute)/shape.Brake.Window) // voters' clocks may be wrong by less than two minutes
+	if shape.Brake.Window > 5*time.Minute {
+		windows = 1
+	}
+	if out > allowed*windows || regs > drained && out >= regs-drained {
+		o.sim.violate("rule 5", "%s has %d of %d regions out by itself, %d drained, and the brake allows %d", n.name, out, regs, drained, allowed)
+	}
+}
