@@ -50,7 +50,7 @@ func (b *replyBuffers) put(buf []byte) {
 // answer adds the reply to one query. Not ok means that the stream cannot be
 // trusted, or the client not be served, any more.
 func (r *replies) answer(query []byte) (ok bool) {
-	if r.server.opt.Transfers != nil && wire.AsksTransfer(query) {
+	if r.server.opt.Transfers != nil && wire.AsksTransfer(query) && !r.server.responder.access.denied.says(r.client) {
 		return r.flush() && r.transfer(query) == nil
 	}
 	if r.out == nil {

@@ -413,3 +413,14 @@ func FuzzTransfer(f *testing.F) {
 		}
 	})
 }
+
+// Whom the access list denies gets no zone, whatever the zone's rule says.
+func TestDeniedClientsGetNoZone(t *testing.T) {
+	t.Parallel()
+	g := startGiver(t, Options{Access: AccessOptions{Deny: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}})
+	g.give(7, "")
+	r, _, err := (&dns.Client{Net: "tcp", Timeout: patience}).Exchange(axfr("example.net."), g.Addrs()[0].String())
+	if err != nil || r.Rcode != dns.RcodeRefused || len(r.Answer) != 0 {
+		t.Errorf("%v, %v", r, err)
+	}
+}

@@ -327,6 +327,11 @@ func TestSecondariesFollow(t *testing.T) {
 	large := x.follows(t, x.knot, largeZone, 0, patient)
 	t.Logf("knot has %d records %s after all was started; %s", x.records, time.Since(began).Round(time.Millisecond), x.memory(t))
 	x.follows(t, x.nsd, largeZone, 0, patient)
+	for _, p := range x.running {
+		for _, line := range regexp.MustCompile(`zone=large\S+ .* sent=axfr .*`).FindAllString(p.said.String(), -1) {
+			t.Log(line)
+		}
+	}
 	first := x.follows(t, x.knot, steeredZone, 0, patience)
 	x.follows(t, x.nsd, steeredZone, 0, patience)
 	x.same(t, steeredZone)

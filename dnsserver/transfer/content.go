@@ -75,12 +75,13 @@ func digestOf(z *zone.Zone) (string, error) {
 		return "", err
 	}
 	sum.Write(b)
+	add := func(b []byte) error {
+		_, err := sum.Write(b)
+		return err
+	}
 	for n := range z.Nodes() {
-		for rr := range statics(n) {
-			if b, err = p.pack(rr); err != nil {
-				return "", err
-			}
-			sum.Write(b)
+		if err := p.statics(n, add); err != nil {
+			return "", err
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
@@ -99,14 +100,8 @@ func (c *content) records(yield func([]byte) error) error {
 }
 
 func (c *content) node(p *packer, n *zone.Node, yield func([]byte) error) error {
-	for rr := range statics(n) {
-		b, err := p.pack(rr)
-		if err == nil {
-			err = yield(b)
-		}
-		if err != nil {
-			return err
-		}
+	if err := p.statics(n, yield); err != nil {
+		return err
 	}
 	for _, b := range c.steered[n] {
 		if err := yield(b); err != nil {

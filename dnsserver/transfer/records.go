@@ -3,7 +3,6 @@ package transfer
 import (
 	"encoding/binary"
 	"fmt"
-	"iter"
 
 	"github.com/miekg/dns"
 
@@ -13,14 +12,18 @@ import (
 // packer turns records into uncompressed wire form.
 type packer struct{ buf []byte }
 
-// maxRecord is the longest record: names, fixed fields and data.
-const maxRecord = 255 + 10 + 65535
+// The longest record, owner, fixed fields and data, and what nearly all fit in.
+const (
+	maxRecord   = 255 + 10 + 65535
+	usualRecord = 4096
+)
 
 // pack returns rr in wire form, valid until the next call.
 func (p *packer) pack(rr dns.RR) ([]byte, error) {
-	if p.buf == nil {
-		p.buf = make([]byte, 4096)
+	if cap(p.buf) < usualRecord {
+		p.buf = make([]byte, usualRecord)
 	}
+	p.buf = p.buf[:cap(p.buf)]
 	n, err := dns.PackRR(rr, p.buf, 0, nil, false)
 	if err != nil && len(p.buf) < maxRecord {
 		p.buf = make([]byte, maxRecord)
@@ -46,21 +49,25 @@ func serialOf(soa []byte) uint32 { return binary.BigEndian.Uint32(soa[len(soa)-2
 // less is the order of serials (RFC 1982 3.2).
 func less(a, b uint32) bool { return a != b && int32(b-a) > 0 }
 
-// statics yields what a node holds itself and its services do not answer. The
-// apex's SOA is not among it.
-func statics(n *zone.Node) iter.Seq[dns.RR] {
-	return func(yield func(dns.RR) bool) {
-		for _, t := range n.Types() {
-			if t == dns.TypeSOA && n.Apex() || answered(n, t) {
-				continue
-			}
-			for _, rr := range n.RRset(t) {
-				if !yield(rr) {
-					return
-				}
-			}
+// statics calls yield with what a node holds itself and its services do not
+// answer, in wire form that is valid until yield returns. The apex's SOA is not
+// among it.
+func (p *packer) statics(n *zone.Node, yield func([]byte) error) error {
+	for r := range n.Packed() {
+		if r.Type == dns.TypeSOA && n.Apex() || answered(n, r.Type) {
+			continue
+		}
+		p.buf = append(p.buf[:0], n.Name...)
+		p.buf = binary.BigEndian.AppendUint16(p.buf, r.Type)
+		p.buf = binary.BigEndian.AppendUint16(p.buf, dns.ClassINET)
+		p.buf = binary.BigEndian.AppendUint32(p.buf, r.TTL)
+		p.buf = binary.BigEndian.AppendUint16(p.buf, uint16(len(r.Data)))
+		p.buf = append(p.buf, r.Data...)
+		if err := yield(p.buf); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // answered: the node's service answers for this type.

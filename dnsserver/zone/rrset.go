@@ -3,6 +3,7 @@ package zone
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"iter"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -51,6 +52,30 @@ func (n *Node) RRset(rtype uint16) []dns.RR {
 		return n.Zone.unpack(s, n.String())
 	}
 	return nil
+}
+
+// Packed is one static record of a node as it is kept.
+type Packed struct {
+	Type uint16
+	TTL  uint32
+	Data []byte // uncompressed; shared, not to be changed
+}
+
+// Packed yields the node's static records, types ascending, without making
+// records of them: for those who need all of a large zone.
+func (n *Node) Packed() iter.Seq[Packed] {
+	return func(yield func(Packed) bool) {
+		for _, s := range n.sets() {
+			off := int(s.off)
+			for range s.count {
+				end := off + 2 + int(binary.BigEndian.Uint16(n.Zone.blob[off:]))
+				if !yield(Packed{s.rtype, s.ttl, n.Zone.blob[off+2 : end : end]}) {
+					return
+				}
+				off = end
+			}
+		}
+	}
 }
 
 // set finds the RRset of a type, or nil.
