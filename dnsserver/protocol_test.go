@@ -261,6 +261,8 @@ const (
 	opt   = "00 0029 04d0 00 00 0000 0000"
 )
 
+func hexOf(s string) ([]byte, error) { return hex.DecodeString(strings.ReplaceAll(s, " ", "")) }
+
 func TestHeaderRules(t *testing.T) {
 	r, c := testResponder(t, testWorld(nil))
 	for _, h := range headers {
