@@ -42,9 +42,10 @@ func (p *planner) addTarget(from uint16, name []byte) {
 	}
 	p.addFound(from, dns.TypeA, name)
 	p.addFound(from, dns.TypeAAAA, name)
-	// RFC 9471 3.1: glue below the cut has to fit, or TC is set.
-	if from == dns.TypeNS && p.referral != nil && len(p.additional) > n && bytes.HasSuffix(name, p.referral.Name) {
-		p.needsGlue = true
+	// RFC 9471 3.1: glue below the cut has to fit, or TC is set. It goes first.
+	if added := slices.Clone(p.additional[n:]); from == dns.TypeNS && p.referral != nil && bytes.HasSuffix(name, p.referral.Name) {
+		p.additional = slices.Insert(p.additional[:n], p.glue, added...)
+		p.glue += len(added)
 	}
 }
 

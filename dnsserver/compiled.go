@@ -30,11 +30,12 @@ type compiled struct {
 	serialAt   uint16 // offset in body of a SOA's serial, which is the view's; 0: there is none
 	serialZone uint32 // Zone.Index of that SOA
 
-	needsGlue bool // truncate rather than leave out the additional section
-	tailored  bool // a decision: the scope is not 0
-	failOpen  bool
-	service   int32 // index in the world of the view, -1 when no service answered
-	region    int32 // of the first address
+	cuts     []cut  // of the additional section, ascending
+	glue     uint16 // how many of its records have to be there, or TC is set
+	tailored bool   // a decision: the scope is not 0
+	failOpen bool
+	service  int32 // index in the world of the view, -1 when no service answered
+	region   int32 // of the first address
 
 	reason string // of the decision; "" when no service had a say
 	ede    uint16 // extended error plus one (RFC 8914); 0: none
@@ -142,21 +143,22 @@ func pack(owner []byte, qtype uint16, p *plan) (*compiled, error) {
 		}
 	}
 	c := &compiled{
-		body:      append([]byte(nil), whole[head:]...),
-		nameLen:   len(owner),
-		core:      len(core) - head,
-		rcode:     p.rcode,
-		needsGlue: p.needsGlue,
-		tailored:  p.tailored,
-		failOpen:  p.failOpen,
-		reason:    p.reason,
-		ede:       p.ede,
-		text:      p.text,
-		service:   int32(p.service),
-		region:    int32(p.region),
+		body:     append([]byte(nil), whole[head:]...),
+		nameLen:  len(owner),
+		core:     len(core) - head,
+		rcode:    p.rcode,
+		glue:     uint16(p.glue),
+		tailored: p.tailored,
+		failOpen: p.failOpen,
+		reason:   p.reason,
+		ede:      p.ede,
+		text:     p.text,
+		service:  int32(p.service),
+		region:   int32(p.region),
 		counts: wire.Counts{Answer: uint16(len(p.answer)), Authority: uint16(len(p.authority)),
 			Additional: uint16(len(p.additional))},
 	}
+	c.cuts = cutsOf(c.body, c.core, p.additional)
 	if p.soa != nil && c.core <= math.MaxUint16 {
 		// The SOA is the last record before the additional section, and its
 		// serial the first of the five numbers that end it (RFC 1035 3.3.13).

@@ -8,7 +8,7 @@ import (
 )
 
 // compose appends the reply. What does not fit loses its extended error first,
-// then its additional section, and else everything, with TC set (RFC 2181 9).
+// then of its additional section, and else everything but the question (see fit).
 func (r *Responder) compose(dst []byte, a *asked) (reply []byte, truncated bool) {
 	h, opt := a.hit.c, r.options(a)
 	limit := r.limit(a)
@@ -22,10 +22,8 @@ func (r *Responder) compose(dst []byte, a *asked) (reply []byte, truncated bool)
 	}
 	n, counts, flags := len(h.body), h.counts, h.flags
 	if n > room {
-		n, counts.Additional = h.core, 0
-		if n > room || h.needsGlue {
-			n, counts, flags, truncated = 0, wire.Counts{}, flags|wire.FlagTC, true
-		}
+		n, counts, flags = h.fit(room)
+		truncated = flags&wire.FlagTC != 0
 	}
 	at := len(dst)
 	dst = wire.AppendHead(dst, a.query, &a.q, flags, h.rcode)

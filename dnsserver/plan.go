@@ -21,7 +21,7 @@ type plan struct {
 	answer, authority, additional []dns.RR
 	referral                      *zone.Node // the cut, when the answer ends in a delegation
 	soa                           *zone.Zone // whose SOA ends the answer or authority section; nil: none
-	needsGlue                     bool       // the additional section cannot be left out
+	glue                          int        // how many records of the additional section have to be there; they are the first
 	decided                       bool       // a service had a say: holds for one world, place and variant
 	tailored                      bool       // and other clients may get another answer
 	varied                        bool       // and other variants may, here and in what led here

@@ -55,7 +55,7 @@ func checkReply(t rapid.TB, pkt, reply []byte, tr Transport) *dns.Msg {
 	if (m.IsEdns0() != nil) != q.EDNS.Present {
 		t.Fatalf("OPT in the query: %v, in the reply: %v", q.EDNS.Present, m.IsEdns0())
 	}
-	if m.Truncated && len(m.Answer)+len(m.Ns) > 0 {
+	if m.Truncated && (len(m.Answer) > 0 || len(m.Ns) > 0 && m.Ns[0].Header().Rrtype != dns.TypeNS) {
 		t.Fatalf("truncated with records: %v", m)
 	}
 	return m
