@@ -46,7 +46,8 @@ type Zone struct {
 	SOA     *SOA          // `soa`: nil when Records is to hold it
 	NS      []NameServer  // `ns`: empty when Records is to hold them
 	Records Text          // `records`, or what `file` names: master-file text (RFC 1035, section 5), relative to Name
-	File    string        // `file`: as written; "" when the records are inline or there are none
+	File    string        // `file`: as written; "" when the records are inline or there are none. With
+	// `sha256` it is a file of each instance's own, and not among Fleet.Files
 
 	Transfer *Transfer // `transfer`: nil when nobody may fetch the zone
 }

@@ -4,7 +4,7 @@ package config
 // with defaults. What can only be judged across the file is left to validate.
 type fleetDecoder struct {
 	*decoder
-	read     func(name string) ([]byte, error)
+	read     Reader
 	fleet    *Fleet
 	zones    *register
 	regions  *register
@@ -15,7 +15,7 @@ type fleetDecoder struct {
 	counted  []item   // the `of` of fleet.Checks
 }
 
-func newFleetDecoder(d *decoder, fleet *Fleet, read func(string) ([]byte, error)) *fleetDecoder {
+func newFleetDecoder(d *decoder, fleet *Fleet, read Reader) *fleetDecoder {
 	return &fleetDecoder{
 		decoder: d, read: read, fleet: fleet,
 		zones:    newRegister("zone"),

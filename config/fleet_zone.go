@@ -1,7 +1,11 @@
 package config
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -9,7 +13,7 @@ import (
 const maxTTL = 24855 * day
 
 func (d *fleetDecoder) zone(v item) Zone {
-	t := v.table("name", "ttl", "soa", "ns", "records", "file", "transfer")
+	t := v.table("name", "ttl", "soa", "ns", "records", "file", "sha256", "transfer")
 	name := t.need("name", "gslb.example.com")
 	z := Zone{Pos: name.at, TTL: t.get("ttl").seconds(time.Hour, 0, maxTTL)}
 	z.Name, _ = parsed(name, "a domain name", parseDomain)
@@ -90,10 +94,47 @@ func (d *fleetDecoder) text(z *Zone, t table) {
 		}
 		z.Records = Text{s, records.lines}
 	}
-	if name, ok := parsed(file, "a file name", parsePath); ok {
+	pin, pinned := parsed(t.get("sha256"), "a SHA-256 sum", parseSum)
+	if t.get("sha256").given() && !file.given() {
+		t.get("sha256").fail("there is no file that it could be of", "add file: /absolute/path, or remove it")
+	}
+	name, ok := parsed(file, "a file name", parsePath)
+	switch {
+	case !ok:
+	case !t.get("sha256").given():
 		z.File = name
 		z.Records = d.file(file, name)
+	case pinned:
+		z.File = name
+		z.Records = d.pinned(file, t.get("sha256"), name, pin)
 	}
+}
+
+// pinned reads a file of the instance's own. The sum in the fleet file stands
+// for its content: instances with the same fleet file serve the same.
+func (d *fleetDecoder) pinned(file, sum item, name, want string) Text {
+	if !filepath.IsAbs(name) {
+		file.fail("file "+quote(name)+" is relative, but with sha256 each instance reads its own copy", "write the path from the root")
+		return Text{}
+	}
+	text, err := d.readFile(name, true)
+	if err != nil {
+		file.fail("file "+quote(name)+" cannot be read: "+err.Error(), "copy it to this machine first")
+		return Text{}
+	}
+	if got := sha256.Sum256(text); hex.EncodeToString(got[:]) != want {
+		sum.fail("file "+quote(name)+" has another sum: "+hex.EncodeToString(got[:]), "copy the file that is meant to this machine, or correct the sum")
+		return Text{}
+	}
+	return Text{string(canonical(text)), Pos{name, 1, 1}}
+}
+
+// parseSum reads a SHA-256 sum as sha256sum prints it.
+func parseSum(s string) (string, flaw) {
+	if b, err := hex.DecodeString(s); err != nil || len(b) != sha256.Size || s != strings.ToLower(s) {
+		return "", flaw{quote(s) + " is not a SHA-256 sum", "write the 64 digits that sha256sum prints"}
+	}
+	return s, flaw{}
 }
 
 // file reads a file that the fleet names, once.
@@ -101,10 +142,11 @@ func (d *fleetDecoder) file(v item, name string) Text {
 	text, known := d.fleet.Files[name]
 	if !known {
 		var err error
-		if text, err = d.readFile(name); err != nil {
+		if text, err = d.readFile(name, false); err != nil {
 			v.fail("file "+quote(name)+" cannot be read: "+err.Error(), "check the name; it is relative to the fleet file")
 			return Text{}
 		}
+		text = bytes.Clone(text)
 		d.fleet.Files[name] = text
 	}
 	return Text{string(canonical(text)), Pos{beside(d.fleet.File, name), 1, 1}}

@@ -35,11 +35,14 @@ func LoadFleet(path string) (*Fleet, error) {
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	fleet, problems := ParseFleet(path, text, func(name string) ([]byte, error) {
-		return readFile(beside(path, name), maxZoneFile)
+	fleet, problems := ParseFleet(path, text, func(name string, _ bool) ([]byte, error) {
+		return ReadZone(beside(path, name))
 	})
 	return fleet, problems.Err()
 }
+
+// ReadZone reads a zone file from disk. Its errors do not repeat the path.
+func ReadZone(path string) ([]byte, error) { return readFile(path, maxZoneFile) }
 
 func unreadable(path string, err error) Problems {
 	fix := "check the path and its permissions"

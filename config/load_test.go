@@ -73,7 +73,7 @@ func TestFilesAreReadOnce(t *testing.T) {
 	text := "zones:\n- {name: a.example.com, file: z}\n- {name: b.example.com, file: z}\n" +
 		"regions: [{name: r, latitude: 0, longitude: 0}]\n"
 	reads, buffer := 0, []byte("@ NS ns\r\n")
-	f, problems := ParseFleet("dir/f.yaml", []byte(text), func(name string) ([]byte, error) {
+	f, problems := ParseFleet("dir/f.yaml", []byte(text), func(name string, _ bool) ([]byte, error) {
 		reads++
 		return buffer, nil
 	})
@@ -85,7 +85,7 @@ func TestFilesAreReadOnce(t *testing.T) {
 		t.Errorf("%q %q", f.Files, f.Zones[1].Records)
 	}
 	wantEqual(t, "pos", f.Zones[1].Records.Pos, Pos{"dir/z", 1, 1})
-	_, problems = ParseFleet("f.yaml", []byte(text), func(string) ([]byte, error) { return nil, fs.ErrPermission })
+	_, problems = ParseFleet("f.yaml", []byte(text), func(string, bool) ([]byte, error) { return nil, fs.ErrPermission })
 	if len(problems) != 2 {
 		t.Error(problems)
 	}

@@ -13,7 +13,7 @@ import (
 // position inside the text and a fix. It reports whether the fleet was refused.
 func parsesOrSaysWhere(t *testing.T, text string) bool {
 	t.Helper()
-	read := func(string) ([]byte, error) { return []byte("@ NS ns\n"), nil }
+	read := func(string, bool) ([]byte, error) { return []byte("@ NS ns\n"), nil }
 	f, problems := ParseFleet("f.yaml", []byte(text), read)
 	checkProblems(t, text, f != nil, problems)
 	if f != nil {

@@ -10,13 +10,20 @@ import (
 // canonical is text without a byte order mark and with LF line ends.
 func canonical(text []byte) []byte {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if !bytes.Contains(text, []byte("\r\n")) {
+		return text // a zone may be large
+	}
 	return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 }
 
-// ParseFleet reads a fleet file. read returns the text of a file that a
-// zone's `file` key names, by the name as written; it may be nil when there
-// are none. The result is nil when there is any problem.
-func ParseFleet(file string, text []byte, read func(name string) ([]byte, error)) (*Fleet, Problems) {
+// Reader returns the text of a file that a zone's `file` key names, by the name
+// as written. pinned files, which have a `sha256` key, are each instance's own,
+// and their names absolute; the others belong to the fleet file.
+type Reader func(name string, pinned bool) ([]byte, error)
+
+// ParseFleet reads a fleet file. read may be nil when there are no files. The
+// result is nil when there is any problem.
+func ParseFleet(file string, text []byte, read Reader) (*Fleet, Problems) {
 	fleet := &Fleet{File: file, Text: bytes.Clone(text), Files: map[string][]byte{}}
 	d, root := start(file, text)
 	if root.given() {
@@ -59,12 +66,11 @@ func start(file string, text []byte) (*decoder, item) {
 }
 
 // readFile reads a file that the fleet names.
-func (d *fleetDecoder) readFile(name string) ([]byte, error) {
+func (d *fleetDecoder) readFile(name string, pinned bool) ([]byte, error) {
 	if d.read == nil {
 		return nil, errors.New("there are no files here")
 	}
-	text, err := d.read(name)
-	return bytes.Clone(text), err
+	return d.read(name, pinned)
 }
 
 // sortEndpoints orders each service's endpoints by region.

@@ -43,7 +43,10 @@ func loadFleet(path string) (*assembled, error) {
 // assembleFile does the same for a fleet file out of the store or a snapshot.
 // name is what messages call it.
 func assembleFile(name string, file regions.FleetFile) (*assembled, error) {
-	read := func(name string) ([]byte, error) {
+	read := func(name string, pinned bool) ([]byte, error) {
+		if pinned {
+			return config.ReadZone(name)
+		}
 		text, ok := file.Files[name]
 		if !ok {
 			return nil, fmt.Errorf("%w: it was not stored with the fleet file", os.ErrNotExist)

@@ -3,6 +3,7 @@ package zone
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,14 @@ func FuzzBuild(f *testing.F) {
 			}
 		}
 	}
+	for _, text := range []string{
+		"*.w HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.1 ipv6hint=2001:db8::1 port=8443\nd DNAME d.d\nc CNAME c\n",
+		"cut NS ns.cut\nns.cut A 192.0.2.1\ncut DS 1 13 2 00\nx.cut TXT occluded\n\\000\\046\\255.\\* TYPE65280 \\# 3 abcdef\n",
+		"$GENERATE 0-20/3 h${1,3,x} PTR h$.cut\n@ MX 0 .\na.b.c.d NAPTR 1 1 \"s\" \"SIP+D2U\" \"\" .\nl LOC 1 N 1 E 1m\nu URI 1 1 \"x\"\n",
+		"c CAA 0 issue \"\\\"\\;\"\nt TXT ( \"a\" ; b\n \"\\010\" )\na APL 1:192.0.2.0/24 !2:2001:db8::/32\nn 1w2d TLSA 3 1 1 00\n",
+	} {
+		f.Add(preamble + text)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		set, problems := Build([]Source{{Name: "example.com.", Text: text, File: "f", Line: 1, NS: []string{"ns.example.net."}}})
 		if (set == nil) != (len(problems) > 0) {
@@ -37,6 +46,7 @@ func FuzzBuild(f *testing.F) {
 		}
 		if set != nil {
 			walk(t, set)
+			again(t, set)
 		}
 	})
 }
@@ -60,6 +70,24 @@ func walk(t *testing.T, set *Set) {
 				}
 			}
 		}
+	}
+}
+
+// again: the records of a set, written down, make a set of the same records.
+func again(t *testing.T, set *Set) {
+	records := func(set *Set) (lines []string) {
+		for rr := range set.Zones()[0].Records() {
+			lines = append(lines, rr.String())
+		}
+		return lines
+	}
+	first := records(set)
+	other, problems := Build([]Source{{Name: "example.com.", Text: strings.Join(first, "\n"), File: "f"}})
+	if other == nil {
+		t.Fatalf("%v in\n%s", problems, strings.Join(first, "\n"))
+	}
+	if second := records(other); !slices.Equal(first, second) {
+		t.Fatalf("first\n%s\nsecond\n%s", strings.Join(first, "\n"), strings.Join(second, "\n"))
 	}
 }
 

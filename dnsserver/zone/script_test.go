@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected parts of testdata")
 
 // sourcesOf reads a script's sections: "zone NAME" holds master-file text,
-// "steered" lines of "NAME SERVICE [alias]" for the innermost zone of the script,
+// "steered" lines of "NAME SERVICE [alias|https|svcb]" for the innermost zone of the script,
 // in order.
 func sourcesOf(t *testing.T, ar *txtar.Archive) []Source {
 	t.Helper()
@@ -51,7 +52,9 @@ func steeredOf(t *testing.T, text string) (names []SteeredName) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		names = append(names, SteeredName{Name: fields[0], Service: service, Alias: len(fields) > 2, File: "fleet.yaml", Line: i + 1, Col: 3})
+		is := func(word string) bool { return slices.Contains(fields[2:], word) }
+		names = append(names, SteeredName{Name: fields[0], Service: service, Alias: is("alias"), HTTPS: is("https"), SVCB: is("svcb"),
+			File: "fleet.yaml", Line: i + 1, Col: 3})
 	}
 	return names
 }
