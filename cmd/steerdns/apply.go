@@ -26,7 +26,7 @@ whole, and what ran before keeps running.`,
 	by := cmd.Flags().String("by", currentOwner(), "who applies it, for the history")
 	base := cmd.Flags().Int64("base", -1, "refuse unless this number is in force; -1: whichever is")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		a, err := loadFleet(args[0])
+		a, err := loadFleet(args[0], nil)
 		if err != nil {
 			return err
 		}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,17 +26,19 @@ type assembled struct {
 	source   string // a path, "etcd" or "built-in"
 	topology *regions.Topology
 	zones    *zone.Set
+	digest   [sha256.Size]byte // of what zones was made of
 	places   []geo.PlaceRule
 	transfer []transfer.Rule
 }
 
-// loadFleet reads, checks and assembles the fleet file at path.
-func loadFleet(path string) (*assembled, error) {
+// loadFleet reads, checks and assembles the fleet file at path. The zones of have,
+// which may be nil, are taken over if they are the same.
+func loadFleet(path string, have *assembled) (*assembled, error) {
 	f, err := config.LoadFleet(path)
 	if err != nil {
 		return nil, err
 	}
-	a, err := assemble(f)
+	a, err := assemble(f, have)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +48,7 @@ func loadFleet(path string) (*assembled, error) {
 
 // assembleFile does the same for a fleet file out of the store or a snapshot.
 // name is what messages call it.
-func assembleFile(name string, file regions.FleetFile) (*assembled, error) {
+func assembleFile(name string, file regions.FleetFile, have *assembled) (*assembled, error) {
 	read := func(name string, pinned bool) ([]byte, error) {
 		if pinned {
 			return config.ReadZone(name)
@@ -57,7 +63,7 @@ func assembleFile(name string, file regions.FleetFile) (*assembled, error) {
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	a, err := assemble(f)
+	a, err := assemble(f, have)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +74,11 @@ func assembleFile(name string, file regions.FleetFile) (*assembled, error) {
 // assemble turns a valid fleet file into topology, zones and places. What
 // only the other rooms can judge (master-file text, country codes) is judged
 // here, again all of it at once.
-func assemble(f *config.Fleet) (*assembled, error) {
+func assemble(f *config.Fleet, have *assembled) (*assembled, error) {
 	problems := checkCountries(f)
 	sources := zoneSources(f)
-	zones, bad := zone.Build(sources)
+	digest := digestOf(sources)
+	zones, bad := buildZones(sources, digest, have)
 	for _, p := range bad {
 		problems = append(problems, config.Problem{
 			Pos:  zonePos(f, p),
@@ -86,9 +93,35 @@ func assemble(f *config.Fleet) (*assembled, error) {
 		source:   f.File,
 		topology: topologyOf(f),
 		zones:    zones,
+		digest:   digest,
 		places:   placeRules(f),
 		transfer: transferRules(f),
 	}, nil
+}
+
+// buildZones makes the zones, unless have holds them: most changes of a fleet file
+// are about services, and the same zones keep the answers made from them.
+func buildZones(sources []zone.Source, digest [sha256.Size]byte, have *assembled) (*zone.Set, []zone.Problem) {
+	if have != nil && have.digest == digest {
+		return have.zones, nil
+	}
+	return zone.Build(sources)
+}
+
+// digestOf names what zones are made of, whatever the places in files.
+func digestOf(sources []zone.Source) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	for _, s := range sources {
+		_, _ = io.WriteString(h, s.Text) // a hash takes everything
+		s.Text, s.File, s.Line = strconv.Itoa(len(s.Text)), "", 0
+		s.Steered = slices.Clone(s.Steered)
+		for i := range s.Steered {
+			s.Steered[i].File, s.Steered[i].Line, s.Steered[i].Col = "", 0, 0
+		}
+		_ = json.NewEncoder(h).Encode(s) // no channel, no function, no circle
+	}
+	h.Sum(sum[:0])
+	return sum
 }
 
 // zonePos is where a problem of a zone stands in its file: the zone room does

@@ -87,7 +87,7 @@ func (b backend) Apply(ctx context.Context, r admin.FleetRequest) (regions.Fleet
 		return regions.FleetFile{}, &admin.Refusal{Status: http.StatusConflict, Message: "this instance reads its fleet file from " +
 			b.fleetName() + ", not from etcd (change that file and send SIGHUP, or set fleet: etcd in the instance file)"}
 	}
-	a, err := assembleFile(r.File, regions.FleetFile{Text: r.Text, Files: r.Files})
+	a, err := assembleFile(r.File, regions.FleetFile{Text: r.Text, Files: r.Files}, nil)
 	if err != nil {
 		return regions.FleetFile{}, &admin.Refusal{Status: http.StatusUnprocessableEntity, Message: err.Error()}
 	}

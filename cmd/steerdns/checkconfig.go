@@ -57,7 +57,7 @@ func checkOne(path string) (string, error) {
 	if err == nil && !looksLikeFleet(text) {
 		return checkInstance(path)
 	}
-	a, err := loadFleet(path) // says it better when the file cannot be read
+	a, err := loadFleet(path, nil) // says it better when the file cannot be read
 	if err != nil {
 		return "", err
 	}
@@ -73,7 +73,7 @@ func checkInstance(path string) (string, error) {
 	if in.Fleet.Path == "" {
 		return words, nil
 	}
-	a, err := loadFleet(in.Fleet.Path)
+	a, err := loadFleet(in.Fleet.Path, nil)
 	if err != nil {
 		return "", err
 	}

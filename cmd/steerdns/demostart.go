@@ -66,7 +66,7 @@ func dialOnce(address string) error {
 
 // applyFirst stores the demo's fleet file, as `steerdns apply` does later.
 func applyFirst(ctx context.Context, p demoPlan) error {
-	a, err := loadFleet(p.fleetPath())
+	a, err := loadFleet(p.fleetPath(), nil)
 	if err != nil {
 		return err
 	}

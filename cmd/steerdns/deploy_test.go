@@ -11,7 +11,7 @@ import (
 // instance's region exists, and each region has two instances.
 func TestDeployedFleetsLoad(t *testing.T) {
 	for _, dir := range []string{"../../deploy/example", "../../deploy/compose"} {
-		a, err := loadFleet(filepath.Join(dir, "fleet.yaml"))
+		a, err := loadFleet(filepath.Join(dir, "fleet.yaml"), nil)
 		if err != nil {
 			t.Errorf("%s: %v", dir, err)
 			continue

@@ -18,6 +18,7 @@ type follower struct {
 	in      *instance
 	files   *latest[*regions.FleetFile] // applied in the store
 	current string                      // hash of the file in force; owned by run (and begin, before it)
+	last    *assembled                  // the same file, assembled; owned like current
 	seen    applied                     // the last one looked at, so that each is judged once
 	number  int64                       // of the file in force, when it came from the store; owned like current
 	older   atomic.Bool                 // an operator's word: the next file counts whatever its number
@@ -45,7 +46,7 @@ func (f *follower) begin() error {
 		return f.take(f.assembleBuiltIn())
 	case found && saved.Fleet != nil:
 		f.in.log.Info("fleet file from the saved state, until the store answers", "saved", saved.SavedAt)
-		return f.take(assembleFile("etcd", *saved.Fleet))
+		return f.take(assembleFile("etcd", *saved.Fleet, f.last))
 	}
 	f.in.log.Info("no saved state: waiting for the store")
 	return nil
@@ -57,7 +58,7 @@ func (f *follower) beginFile(saved snapshot.Snapshot, found bool) error {
 		return err
 	}
 	f.in.log.Error("the fleet file was refused; the last good one from the saved state serves on", "problems", err)
-	if err := f.take(assembleFile(f.in.conf.Fleet.Path, *saved.Fleet)); err != nil {
+	if err := f.take(assembleFile(f.in.conf.Fleet.Path, *saved.Fleet, f.last)); err != nil {
 		return err
 	}
 	f.loaded(err) // the status tells until the file is repaired
@@ -66,7 +67,7 @@ func (f *follower) beginFile(saved snapshot.Snapshot, found bool) error {
 
 // load reads the fleet file that the instance file names.
 func (f *follower) load() (*assembled, error) {
-	a, err := loadFleet(f.in.conf.Fleet.Path)
+	a, err := loadFleet(f.in.conf.Fleet.Path, f.last)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (f *follower) load() (*assembled, error) {
 func (f *follower) assembleBuiltIn() (*assembled, error) {
 	return assembleFile("built-in", regions.FleetFile{
 		Text: config.ExampleFleet, Hash: config.Hash([]byte(config.ExampleFleet), nil),
-	})
+	}, f.last)
 }
 
 // restore reads the saved state and hands the verdicts to the judge.
@@ -112,7 +113,7 @@ func (f *follower) take(a *assembled, err error) error {
 		f.number = max(f.number, a.file.N)
 		return nil
 	}
-	f.current, f.number = a.topology.Hash, a.file.N
+	f.current, f.number, f.last = a.topology.Hash, a.file.N, a
 	f.in.log.Info("fleet file accepted", "source", a.source, "fleet", fleetSummary(a))
 	f.in.geographer.fleets.put(a)
 	return nil
@@ -148,7 +149,7 @@ func (f *follower) follow(file *regions.FleetFile) {
 		return
 	}
 	f.seen = this
-	a, err := assembleFile("etcd", *file)
+	a, err := assembleFile("etcd", *file, f.last)
 	if file.N < f.number && file.Hash != f.current {
 		err = fmt.Errorf("number %d is older than %d, which is in force: was etcd restored from a backup? (steerdns accept-cluster, if so; or apply the file once more)", file.N, f.number)
 	}

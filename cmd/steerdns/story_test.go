@@ -66,7 +66,7 @@ func onStory(do func(*story, *testscript.TestScript, []string) (string, error)) 
 
 // fleet FILE: the fleet file in force; all vantages vote up.
 func (s *story) cmdFleet(ts *testscript.TestScript, args []string) (string, error) {
-	a, err := loadFleet(ts.MkAbs(args[0]))
+	a, err := loadFleet(ts.MkAbs(args[0]), nil)
 	if err != nil {
 		return "", err
 	}
