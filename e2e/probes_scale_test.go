@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -28,13 +30,17 @@ type crowd struct {
 	sick  func(addr string) bool
 }
 
-func newCrowd(t *testing.T) *crowd {
+func newCrowd(t *testing.T, secure bool) *crowd {
 	t.Helper()
 	l, err := net.Listen("tcp4", "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{port: l.Addr().(*net.TCPAddr).Port, asked: map[string][]time.Time{}, sick: func(string) bool { return false }}
+	port := l.Addr().(*net.TCPAddr).Port
+	if secure {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{shortLived(t)}})
+	}
+	c := &crowd{port: port, asked: map[string][]time.Time{}, sick: func(string) bool { return false }}
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -99,7 +105,7 @@ func (c *crowd) rhythm(since time.Time, interval time.Duration) (off []time.Dura
 func crowdAddress(i int) string { return fmt.Sprintf("127.%d.%d.%d", 1+i>>16, i>>8&255, i&255) }
 
 // crowdFleet is a fleet of n endpoints, 100 to a service, in one region.
-func crowdFleet(n, port int, interval time.Duration) string {
+func crowdFleet(n, port int, check string, interval time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `zones:
   - name: gslb.example.com
@@ -108,9 +114,9 @@ func crowdFleet(n, port int, interval time.Duration) string {
 regions:
   - {name: home, latitude: 51.51, longitude: -0.13}
 checks:
-  - {name: web, type: http, port: %d, path: /healthz, status: 200, interval: %dms, timeout: %dms, fall: 1, rise: 1}
+  - {name: web, type: %s, port: %d, path: /healthz, status: 200, interval: %dms, timeout: %dms, fall: 1, rise: 1}
 services:
-`, port, interval.Milliseconds(), min(2000, interval.Milliseconds()))
+`, check, port, interval.Milliseconds(), min(2000, interval.Milliseconds()))
 	for i := range n {
 		if i%100 == 0 {
 			fmt.Fprintf(&b, "  - name: s%d.gslb.example.com\n    check: web\n    policy: [healthy, near, balance, take: 3]\n    endpoints:\n      home:\n", i/100)
@@ -130,11 +136,10 @@ func scrape(t *testing.T, admin string) map[string]float64 {
 	defer resp.Body.Close()
 	out := map[string]float64{}
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), " ")
-		if i := strings.LastIndex(lines.Text(), " "); i >= 0 && !strings.HasPrefix(name, "#") {
-			name, _, _ = strings.Cut(name, "{")
-			value = lines.Text()[i+1:]
-			v, _ := strconv.ParseFloat(value, 64)
+		line := lines.Text()
+		if i := strings.LastIndex(line, " "); i >= 0 && !strings.HasPrefix(line, "#") {
+			name, _, _ := strings.Cut(line[:i], "{")
+			v, _ := strconv.ParseFloat(line[i+1:], 64) // the exposition has nothing else there
 			out[name] += v
 		}
 	}
@@ -169,7 +174,7 @@ func fromEnv(name string, otherwise int) int {
 
 // TestProbesScale probes many endpoints from one instance: the long form is
 //
-//	STEERDNS_PROBE_TARGETS=10000 STEERDNS_PROBE_INTERVAL_MS=5000 STEERDNS_PROBE_SECONDS=60
+//	STEERDNS_PROBE_TARGETS=10000 STEERDNS_PROBE_INTERVAL_MS=5000 STEERDNS_PROBE_SECONDS=60 STEERDNS_PROBE_TYPE=http
 //
 // It tells the share of CPU, the sockets and the jitter of the schedule; then a
 // tenth of the endpoints flap at once, and it tells the writes to the store.
@@ -177,9 +182,13 @@ func TestProbesScale(t *testing.T) {
 	n := fromEnv("STEERDNS_PROBE_TARGETS", 300)
 	interval := time.Duration(fromEnv("STEERDNS_PROBE_INTERVAL_MS", 1000)) * time.Millisecond
 	length := time.Duration(fromEnv("STEERDNS_PROBE_SECONDS", 5)) * time.Second
-	c := newCrowd(t)
+	check := cmp.Or(os.Getenv("STEERDNS_PROBE_TYPE"), "http")
+	c := newCrowd(t, check != "http")
+	if check == "https" {
+		check = "https, skip_verify: true"
+	}
 	dir := t.TempDir()
-	in := loneInstance(t, write(t, dir, "fleet.yaml", crowdFleet(n, c.port, interval)), embedded(t), "")
+	in := loneInstance(t, write(t, dir, "fleet.yaml", crowdFleet(n, c.port, check, interval)), embedded(t), "")
 	in.awaitReady(t, in.serve(t))
 	await(t, patience+2*interval, "every endpoint was probed and is voted on", func() error {
 		m := scrape(t, in.Admin)

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -273,17 +272,13 @@ func TestGRPCProbe(t *testing.T) {
 // serveHTTP2 is Go's own HTTP/2 server over TLS.
 func serveHTTP2(t *testing.T, cert tls.Certificate, handler http.HandlerFunc) uint16 {
 	t.Helper()
-	srv := &http.Server{Handler: handler}
-	if err := http2.ConfigureServer(srv, nil); err != nil {
-		t.Fatal(err)
-	}
-	conf := srv.TLSConfig.Clone()
-	conf.Certificates = []tls.Certificate{cert}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", conf)
+	srv := &http.Server{Handler: handler, Protocols: new(http.Protocols), TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
+	srv.Protocols.SetHTTP2(true)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = srv.Serve(l) }() // ends by Close
+	go func() { _ = srv.ServeTLS(l, "", "") }() // ends by Close
 	t.Cleanup(func() { _ = srv.Close() })
 	return portOf(l.Addr())
 }

@@ -6,6 +6,7 @@ import "time"
 // belongs to the goroutine of Run.
 type lateAlarm struct {
 	seen   uint64
+	queued uint64
 	warned time.Time
 }
 
@@ -19,16 +20,19 @@ func (a *lateAlarm) check(r *Runner, started int) {
 		return
 	}
 	r.mu.Lock()
-	late, inFlight := r.lateStarts, r.inFlight
+	late, inFlight, queued := r.lateStarts, r.inFlight, r.queued
 	r.mu.Unlock()
 	now, full := time.Now(), inFlight >= r.maxInFlight
 	if late == a.seen || !full && late-a.seen < lateOnBusyMachine || !a.warned.IsZero() && now.Sub(a.warned) < time.Minute {
 		return
 	}
 	why := "the machine is too busy for the schedule"
-	if full {
-		why = "too many probes are under way: lengthen intervals or shorten timeouts"
+	switch {
+	case full:
+		why = "too many probes are under way: raise checks.max_in_flight, lengthen intervals or shorten timeouts"
+	case queued != a.queued:
+		why = "too many probes are under way to one address: raise checks.max_per_address, lengthen intervals or shorten timeouts"
 	}
 	r.log.Warn("probes start late", "why", why, "late", late-a.seen, "in_flight", inFlight, "max_in_flight", r.maxInFlight)
-	a.seen, a.warned = late, now
+	a.seen, a.queued, a.warned = late, queued, now
 }

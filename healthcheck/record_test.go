@@ -1,7 +1,9 @@
 package healthcheck
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -155,7 +157,9 @@ func TestOneAddressIsNotOverrun(t *testing.T) {
 		time.AfterFunc(t.Check.Timeout-time.Millisecond, func() { running.Add(-1) })
 		return false, "", time.Hour
 	})
-	bubble(t, Options{Prober: fake, MaxPerAddress: 7}, ts, func(t *testing.T, r *Runner) {
+	var log bytes.Buffer
+	o := Options{Prober: fake, MaxPerAddress: 7, Log: slog.New(slog.NewTextHandler(&log, nil))}
+	bubble(t, o, ts, func(t *testing.T, r *Runner) {
 		pass(2 * time.Minute)
 		if most.Load() != 7 {
 			t.Errorf("%d at once to one address, want 7", most.Load())
@@ -174,6 +178,9 @@ func TestOneAddressIsNotOverrun(t *testing.T) {
 			t.Errorf("%d lanes and %d in flight after the removal", len(r.lanes), r.Stats().InFlight)
 		}
 	})
+	if !strings.Contains(log.String(), "under way to one address") {
+		t.Error("the log does not say why probes start late")
+	}
 }
 
 // TestProbesEndWithTheirRecord: a probe that hangs is ended when its target goes.

@@ -47,6 +47,7 @@ type Runner struct {
 	queue       queue // the entries that wait for their time
 	inFlight    int
 	sight       sight
+	queued      uint64 // starts that waited for room at their address
 	lateStarts  uint64
 	lateTotal   time.Duration
 	transitions uint64
@@ -147,6 +148,7 @@ func (r *Runner) takeDue(now time.Time, batch []*entry) ([]*entry, time.Duration
 			batch = append(batch, e)
 		case e.lane.inFlight >= r.maxPerAddress:
 			e.lane.waiting = append(e.lane.waiting, e)
+			r.queued++
 		default:
 			r.start(e, now)
 			batch = append(batch, e)
