@@ -24,8 +24,8 @@ func TestZonesAreTakenOverWhenTheyAreTheSame(t *testing.T) {
 		return a
 	}
 	first := load(config.ExampleFleet, nil)
-	second := load("# moves all lines\n"+strings.Replace(config.ExampleFleet, "interval: 5s", "interval: 6s", 1), first)
-	if second.topology.Hash == first.topology.Hash || second.zones != first.zones {
+	second := load("# moves all lines\n"+strings.Replace(config.ExampleFleet, "port: 5300", "port: 5301", 1), first)
+	if second.topology.Services[0].Check.Port != 5301 || second.zones != first.zones {
 		t.Errorf("another check made other zones: %v", second.zones != first.zones)
 	}
 	for _, change := range []struct{ from, to string }{
