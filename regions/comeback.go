@@ -158,16 +158,16 @@ func (b *comeback) fell(v *Verdict, left time.Time) *Mark {
 	if left.IsZero() {
 		left = since
 	}
-	n := &Mark{Out: left, Fell: since}
+	n := &Mark{Out: left, Fell: later(since, left)} // what the brake held fell out of the answers later
 	if m != nil {
-		n.Fell = later(since, later(m.Well, m.Back))
+		n.Fell = later(n.Fell, later(m.Well, m.Back))
 		n.Out = later(left, m.Back)
 	}
 	switch {
 	case m.isOut(): // again, before it was back
 		n.Out = m.Out
 	case m != nil && m.Back.IsZero(): // it leaves as the drain ends, whenever it fell
-		n.Out = b.now
+		n.Out, n.Fell = b.now, b.now
 	}
 	if b.w.Topology.Damping.damps() {
 		n.Penalty = 1 + b.w.Topology.Damping.left(m, n.Fell)

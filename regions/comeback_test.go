@@ -20,12 +20,13 @@ type council struct {
 	marks     map[string]string // votes on the regions, by region: u or d
 	worlds    map[string]*regions.World
 	overrides []regions.Override
+	since     map[string]int // when they came to say so
 	silent    map[string]bool
 	lost      bool
 }
 
 func newCouncil(t *testing.T, n, instances int, change func(*regions.Topology)) *council {
-	c := &council{t: t, top: fleetOf(n, 1), marks: map[string]string{}, worlds: map[string]*regions.World{}, silent: map[string]bool{}}
+	c := &council{t: t, top: fleetOf(n, 1), marks: map[string]string{}, worlds: map[string]*regions.World{}, since: map[string]int{}, silent: map[string]bool{}}
 	change(c.top)
 	for _, r := range c.top.Regions {
 		c.marks[r.Name] = "u"
@@ -51,14 +52,16 @@ func (c *council) ballots() []regions.Ballot {
 		for _, r := range c.top.Regions {
 			marks = append(marks, c.marks[r.Name])
 		}
-		b.Votes = says(m, strings.Join(marks, " "), c.top, c.since()).Votes
+		b.Votes = says(m, strings.Join(marks, " "), c.top, noon).Votes
+		for i, r := range c.top.Regions {
+			v := b.Votes[id(i, 0)]
+			v.Since = noon.Add(time.Duration(c.since[r.Name]) * time.Second)
+			b.Votes[id(i, 0)] = v
+		}
 		all = append(all, b)
 	}
 	return all
 }
-
-// since is when the votes of now were reached: every change makes all new.
-func (c *council) since() time.Time { return noon.Add(time.Duration(c.at) * time.Second) }
 
 // judge lets every instance judge once, all by the same ballots.
 func (c *council) judge() {
@@ -116,7 +119,7 @@ func (c *council) do(line, verb string, args []string) {
 	case "vote":
 		for _, a := range args {
 			region, mark, _ := strings.Cut(a, "=")
-			c.marks[region] = mark
+			c.marks[region], c.since[region] = mark, c.at
 		}
 	case "drain", "failback", "pin":
 		o := drain(regions.OverrideRegion, args[0], c.now().Add(atoi(args[1])*time.Second))
@@ -183,6 +186,23 @@ func recovering(r regions.Recovery) func(*regions.Topology) {
 		for i := range t.Regions {
 			t.Regions[i].Recovery = r
 		}
+	}
+}
+
+// Time alone changes the epoch where it changes answers.
+func TestEpochFollowsTheClock(t *testing.T) {
+	c := newCouncil(t, 3, 1, recovering(regions.Recovery{Hold: 60 * time.Second, SlowStart: 70 * time.Second}))
+	c.play("10 vote r0=d\n20 vote r0=u")
+	last := c.worlds["r1-a"].Epoch
+	for _, moment := range []struct {
+		at   int
+		same bool
+	}{{69, true}, {70, false}, {79, true}, {80, false}, {130, false}, {139, true}, {140, false}, {500, true}} {
+		c.play(strconv.Itoa(moment.at) + " is")
+		if now := c.worlds["r1-a"].Epoch; (now == last) != moment.same {
+			t.Errorf("at %d s the epoch is %s, before it was %s", moment.at, now, last)
+		}
+		last = c.worlds["r1-a"].Epoch
 	}
 }
 
@@ -345,6 +365,23 @@ func TestComingBack(t *testing.T) {
 			25 vote r1=u
 			25 is r0=down r1=up
 			25 end r1=up`},
+		"the last one that is not drained waits for nothing": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 vote r0=u
+			30 drain r1 100
+			30 is r0=waiting
+			31 drain r2 100
+			31 is r0=up`},
+		"a held one leaves when the window has passed, and then waits": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 vote r1=d
+			609 is r0=down r1=held
+			610 is r0=down r1=down
+			620 vote r1=u
+			669 is r1=waiting
+			670 is r1=up
+			680 vote r0=u
+			740 is r0=up r1=up`},
 		"a pin": {3, 1, recovering(hold), `
 			10 vote r0=d
 			20 pin r0 30

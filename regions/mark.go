@@ -15,7 +15,7 @@ import (
 // take out by remembering wrongly.)
 type Mark struct {
 	Out     time.Time `json:"out"`               // when it left the answers
-	Fell    time.Time `json:"fell"`              // when the votes last took it down
+	Fell    time.Time `json:"fell"`              // when the votes last took it out: Out, or later if it fell again while waiting
 	Well    time.Time `json:"well,omitzero"`     // since when they have it up again; zero while they do not
 	Back    time.Time `json:"back,omitzero"`     // when it came back into the answers; zero while it is out
 	Penalty float64   `json:"penalty,omitempty"` // of Damping, as of Fell

@@ -219,5 +219,10 @@ func TestRememberedWorldStands(t *testing.T) {
 		if lost.Epoch != w.Epoch {
 			t.Fatalf("losing the store changed the epoch from %s to %s", w.Epoch, lost.Epoch)
 		}
+		recalled := regions.Recall(regions.Remember(w), in.Topology)
+		restarted := regions.Judge(regions.Input{Topology: in.Topology, Previous: recalled, Now: in.Now})
+		if restarted.Epoch != w.Epoch {
+			t.Fatalf("a restart without the store changed the epoch from %s to %s", w.Epoch, restarted.Epoch)
+		}
 	})
 }
