@@ -382,6 +382,15 @@ func TestComingBack(t *testing.T) {
 			670 is r1=up
 			680 vote r0=u
 			740 is r0=up r1=up`},
+		"what is down when its drain ends leaves then": {3, 1, recovering(hold), `
+			10 vote r0=d
+			20 drain r0 100
+			20 is r0=drained
+			120 is r0=down
+			125 vote r1=d
+			700 is r0=down r1=held
+			719 is r1=held
+			720 is r1=down`},
 		"a pin": {3, 1, recovering(hold), `
 			10 vote r0=d
 			20 pin r0 30

@@ -166,6 +166,9 @@ func (l *life) check(t *rapid.T, name string) {
 	}
 	for i := range is.Regions {
 		r, a, b := &l.top.Regions[i], &was.Regions[i], &is.Regions[i]
+		if b.Waiting && (b.Drained != nil || b.Pinned != nil || b.State == healthcheck.Down) || b.Ramp > 0 && (b.Held || b.Waiting || b.State == healthcheck.Down) {
+			t.Fatalf("%s: %s is too many things: %+v", name, r.Name, b)
+		}
 		if a.Ramp > 0 && b.Ramp > 0 && a.Past.Back.Equal(b.Past.Back) && b.Ramp < a.Ramp {
 			t.Fatalf("%s: %s serves %d steps after %d", name, r.Name, b.Ramp, a.Ramp)
 		}
