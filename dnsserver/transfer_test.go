@@ -1,9 +1,11 @@
 package dnsserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -32,7 +34,12 @@ type giver struct {
 	transfers *transfer.Server
 }
 
-func startGiver(t *testing.T, opt Options, listen ...string) *giver {
+func startGiver(t *testing.T, opt Options) *giver {
+	t.Helper()
+	return newGiver(t, opt, func(opt Options) *Server { return startServer(t, false, opt, "127.0.0.1:0") })
+}
+
+func newGiver(t *testing.T, opt Options, start func(Options) *Server) *giver {
 	t.Helper()
 	ring, problems := tsig.Parse(fmt.Appendf(nil, "key backup { algorithm hmac-sha256; secret %q; };", keySecret))
 	if problems != nil {
@@ -40,10 +47,7 @@ func startGiver(t *testing.T, opt Options, listen ...string) *giver {
 	}
 	opt.Transfers = transfer.NewServer(transfer.Options{})
 	opt.Transfers.SetKeys(ring)
-	if len(listen) == 0 {
-		listen = []string{"127.0.0.1:0"}
-	}
-	g := &giver{startServer(t, false, opt, listen...), t, opt.Transfers}
+	g := &giver{start(opt), t, opt.Transfers}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- g.transfers.Run(ctx) }()
@@ -310,7 +314,7 @@ func TestSecondaryThatNeverReads(t *testing.T) {
 
 // Signed ordinary queries get signed answers, which fit all the same.
 func TestSignedQueries(t *testing.T) {
-	g := startGiver(t, Options{}, "127.0.0.1:0")
+	g := startGiver(t, Options{})
 	g.give(7, "x TXT hello\n")
 	for _, network := range []string{"udp", "tcp"} {
 		c := &dns.Client{Net: network, Timeout: patience, TsigSecret: map[string]string{"backup.": keySecret}}
@@ -422,5 +426,78 @@ func TestDeniedClientsGetNoZone(t *testing.T) {
 	r, _, err := (&dns.Client{Net: "tcp", Timeout: patience}).Exchange(axfr("example.net."), g.Addrs()[0].String())
 	if err != nil || r.Rcode != dns.RcodeRefused || len(r.Answer) != 0 {
 		t.Errorf("%v, %v", r, err)
+	}
+}
+
+// Zones travel over TLS (RFC 9103) and QUIC (RFC 9250 5.3.1) too, all messages on
+// one stream; not over HTTPS, which has one reply a query.
+func TestTransfersOverEncryptedTransports(t *testing.T) {
+	t.Parallel()
+	var s *secured
+	g := newGiver(t, Options{}, func(opt Options) *Server {
+		s = startSecure(t, opt)
+		return s.Server
+	})
+	var text strings.Builder
+	const n = 5000
+	for i := range n {
+		fmt.Fprintf(&text, "host-%d A 192.0.2.%d\n", i, i%256)
+	}
+	g.give(7, text.String())
+	m := axfr("example.com.")
+	m.Id = 0
+	m.SetTsig("backup.", dns.HmacSHA256, 300, time.Now().Unix())
+	pkt, mac, err := dns.TsigGenerate(m, keySecret, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("dot", func(t *testing.T) {
+		conn := s.dialTLS(t)
+		if _, err := conn.Write(frame(pkt)); err != nil {
+			t.Fatal(err)
+		}
+		wantZone(t, conn, mac, n+4)
+	})
+	t.Run("doq", func(t *testing.T) {
+		octets, err := askQUIC(t, s.dialQUIC(t), frame(pkt))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := bytes.NewReader(octets)
+		wantZone(t, r, mac, n+4)
+		if r.Len() != 0 {
+			t.Error("octets behind the zone")
+		}
+	})
+	t.Run("doh", func(t *testing.T) {
+		r := new(dns.Msg)
+		if err := r.Unpack(overPost(t, s, true, pkt)); err != nil || r.Rcode != dns.RcodeRefused || len(r.Answer) != 0 {
+			t.Errorf("%v, %v", r, err)
+		}
+	})
+}
+
+// wantZone reads the messages of a zone of n records and verifies each.
+func wantZone(t *testing.T, r io.Reader, mac string, n int) {
+	t.Helper()
+	for i, soas := 0, 0; soas < 2; i++ {
+		raw := readFrame(t, r)
+		m := new(dns.Msg)
+		if err := m.Unpack(raw); err != nil || m.IsTsig() == nil {
+			t.Fatalf("message %d: %v, %v", i, m, err)
+		}
+		if err := dns.TsigVerify(raw, keySecret, mac, i > 0); err != nil {
+			t.Fatalf("message %d: %v", i, err)
+		}
+		mac = m.IsTsig().MAC
+		for _, rr := range m.Answer {
+			if rr.Header().Rrtype == dns.TypeSOA {
+				soas++
+			}
+		}
+		n -= len(m.Answer)
+	}
+	if n != 0 {
+		t.Errorf("%d records are missing", n)
 	}
 }

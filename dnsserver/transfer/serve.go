@@ -128,8 +128,8 @@ const (
 	asFault        // an IXFR query without the client's SOA
 )
 
-// plan decides how a version is sent. What has changed is sent only when it is
-// known and shorter than the zone is likely to be.
+// plan decides how a version is sent. What has changed is sent whenever it is
+// known: the journal's bounds keep it from being much longer than the zone.
 func plan(q *wire.Query, query []byte, v *version) ([]*delta, form) {
 	if q.QType == wire.TypeAXFR {
 		return nil, asWhole

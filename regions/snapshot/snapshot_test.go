@@ -27,6 +27,7 @@ func sample(revision int64) snapshot.Snapshot {
 		Regions:   map[string]regions.Verdict{"us-east": {State: healthcheck.Down, Held: true, Since: at, Reason: "down"}},
 		Endpoints: map[string]regions.Verdict{"www.example.com/us-east/192.0.2.1": {State: healthcheck.Down, Held: true, Since: at}},
 		Brake:     regions.BrakeState{Allowed: 1, Held: []string{"us-east"}},
+		Serials:   []regions.ZoneSerial{{Zone: "example.com.", Serial: 1<<32 - 1, Digest: "ab", By: "us-east-1", At: at}},
 	}
 }
 
