@@ -4,10 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/steerdns/steerdns/dnsserver/tsig"
+	"github.com/steerdns/steerdns/dnsserver/wire"
 	"github.com/steerdns/steerdns/dnsserver/zone"
 	"github.com/steerdns/steerdns/regions"
 )
@@ -82,8 +85,9 @@ func (f *fleet) watch() {
 }
 
 func (f *fleet) sleep(d time.Duration) {
+	tick := max(50*time.Millisecond, d/200)
 	for end := time.Now().Add(d); time.Now().Before(end); {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(tick)
 		synctest.Wait()
 		f.watch()
 	}
@@ -234,6 +238,42 @@ func TestFloor(t *testing.T) {
 			if got := int64(m.had.serial); got > want || got < want-5 {
 				t.Errorf("floor %d: serial %d, want about %d", floor, got, want)
 			}
+		}
+		stop()
+		synctest.Wait()
+	})
+}
+
+// A cold start is SERVFAIL, as it is for steered names: who may fetch the zone
+// asks again, or another instance.
+func TestColdStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		f := newFleet(ctx, t, 1)
+		var q wire.Query
+		pkt := []byte("\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\xfc\x00\x01")
+		if st := wire.Parse(pkt, &q); st != wire.OK {
+			t.Fatal(st)
+		}
+		key := testRing(t).Find(keyName)
+		rcode := func(key *tsig.Key) uint16 {
+			_, rcode, _ := f.members[0].permitted(&q, netip.MustParseAddr("127.0.0.1"), key)
+			return rcode
+		}
+		if got := rcode(key); got != wire.RcodeServFail {
+			t.Errorf("before anything is known: %d", got)
+		}
+		w := world()
+		w.Ready = false
+		in := Input{World: w, Zones: f.members[0].set, Rules: []Rule{{Zone: apex, Allow: []Allow{{Key: keyName}}}}}
+		f.members[0].Offer(in)
+		f.sleep(3 * time.Second)
+		if got := rcode(key); got != wire.RcodeServFail {
+			t.Errorf("before the verdicts are known: %d", got)
+		}
+		if got := rcode(nil); got != wire.RcodeRefused {
+			t.Errorf("somebody else: %d", got)
 		}
 		stop()
 		synctest.Wait()

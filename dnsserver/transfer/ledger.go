@@ -13,11 +13,12 @@ import (
 // ledger is one zone that is given out. Owned by Server.run.
 type ledger struct {
 	rule    *Rule
-	zone    *zone.Zone
-	content *content // the latest
-	served  *version // nil: none yet
-	book    book     // when the serial is counted
-	binding bool     // a proposal is on its way
+	name    []byte     // of the zone, wire form
+	zone    *zone.Zone // of content; nil: nothing is known yet
+	content *content   // the latest
+	served  *version   // nil: none yet
+	book    book       // when the serial is counted
+	binding bool       // a proposal is on its way
 	again   time.Time
 	errors  int
 }
@@ -33,9 +34,10 @@ type bindResult struct {
 const retryBind = 2 * time.Second
 
 // adopt takes the latest input: zones come and go, and contents change. That is
-// done once a second at most, and takes at most a fifth of the time.
+// done at once for new zones, otherwise once a second at most, and takes at most
+// a fifth of the time.
 func (s *Server) adopt() {
-	s.dirty = false
+	s.dirty, s.adopted = false, s.input.Zones
 	named := make(map[string]*zone.Zone, len(s.input.Zones.Zones()))
 	for _, z := range s.input.Zones.Zones() {
 		named[z.String()] = z
@@ -51,7 +53,7 @@ func (s *Server) adopt() {
 		if l == nil {
 			l = &ledger{}
 		}
-		l.rule = rule
+		l.rule, l.name = rule, z.Name
 		s.refresh(l, z)
 		kept[rule.Zone] = l
 	}
@@ -90,9 +92,13 @@ func (s *Server) serve(l *ledger, serial uint32) {
 		s.opt.Log.Error("a zone cannot be given out", "zone", l.zone.String(), "error", err)
 		return
 	}
-	if v.changed {
+	switch {
+	case v.changed:
 		s.opt.Log.Warn("a zone changed and its serial did not: secondaries will not fetch it (raise the serial of its SOA)",
 			"zone", l.zone.String(), "serial", serial)
+	case before != nil && less(serial, before.serial):
+		s.opt.Log.Warn("a zone's serial went back: secondaries will not fetch it (raise the serial of its SOA)",
+			"zone", l.zone.String(), "serial", serial, "before", before.serial)
 	}
 	l.served = v
 	s.publish()
@@ -106,7 +112,7 @@ func (s *Server) serve(l *ledger, serial uint32) {
 func (s *Server) advance(ctx context.Context, group *errgroup.Group) time.Duration {
 	now, wait := time.Now(), time.Hour
 	if s.dirty {
-		if pause := s.rested.Sub(now); pause > 0 {
+		if pause := s.rested.Sub(now); pause > 0 && s.input.Zones == s.adopted {
 			wait = pause
 		} else {
 			s.adopt()
@@ -198,12 +204,9 @@ func (s *Server) publish() {
 		t.zones[string(z.Name)] = true
 	}
 	for _, l := range s.zones {
-		if l.zone == nil {
-			continue
-		}
-		t.rules[string(l.zone.Name)] = l.rule
+		t.rules[string(l.name)] = l.rule
 		if l.served != nil {
-			t.versions[string(l.zone.Name)] = l.served
+			t.versions[string(l.name)] = l.served
 		}
 	}
 	s.table.Store(t)

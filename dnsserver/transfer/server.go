@@ -47,10 +47,11 @@ type Server struct {
 	counts [outcomes]atomic.Uint64
 
 	// Owned by run.
-	zones  map[string]*ledger
-	input  Input     // the latest
-	dirty  bool      // it has not been looked at
-	rested time.Time // when the next one may be
+	zones   map[string]*ledger
+	input   Input     // the latest
+	dirty   bool      // it has not been looked at
+	rested  time.Time // when the next one may be
+	adopted *zone.Set // of the input that was looked at last
 }
 
 // NewServer returns a Server that has no zones yet.
