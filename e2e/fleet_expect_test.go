@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/steerdns/steerdns/regions"
 )
 
 var wants = map[string]want{"in": in, "out": out, "last": last, "any": free}
@@ -284,8 +286,8 @@ func expectAge(s *story, words []string) error {
 }
 
 // paceSlack is how much shorter a hold may look from outside: it begins with
-// the votes, the answers follow.
-const paceSlack = time.Second
+// the votes, which the answers follow.
+const paceSlack = writeCoalesce + regions.DefaultCoalesce + commit + busyMachine
 
 // expectPace: expect pace REGION hold 10s: whatever left an instance's answers
 // stayed away for so long, since the start.
