@@ -20,6 +20,7 @@ type bench struct {
 	*regions.State
 	top       *regions.Topology
 	published atomic.Int64 // worlds
+	marked    atomic.Int64 // times that what is remembered changed
 	moves     []string
 	seq       uint64
 	log       bytes.Buffer
@@ -31,7 +32,7 @@ func run(t *testing.T, f func(t *testing.T, b *bench)) {
 		b := &bench{top: fleetOf(3, 1)}
 		b.State = regions.NewState(regions.StateOptions{
 			Instance: "r0-a", Region: "r0", Log: slog.New(slog.NewTextHandler(&b.log, nil)),
-			Publish: func(*regions.World) { b.published.Add(1) },
+			Publish: func(*regions.World) { b.published.Add(1) }, OnMarks: func() { b.marked.Add(1) },
 			OnTransition: func(m regions.Transition) {
 				b.moves = append(b.moves, string(m.Kind)+" "+m.Name+" "+m.From+"->"+m.To)
 			},
