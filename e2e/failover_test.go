@@ -78,14 +78,15 @@ func (d *demo) has(region string) func(sample) bool {
 func not(f func(sample) bool) func(sample) bool { return func(s sample) bool { return !f(s) } }
 
 // measure lets something happen and times the last old answer of the last
-// instance from then on.
+// instance from then on. What is over before the next question, such as a
+// return after a slow start of the backends, took one pause between two.
 func (x *timing) measure(t *testing.T, p *prober, old func(sample) bool, event func()) {
 	t.Helper()
 	began := time.Now()
 	event()
 	last := p.last(t, began, old)
 	if last.IsZero() {
-		t.Fatalf("%s: no instance gave an old answer after the event", x.event)
+		last = began.Add(probeEvery)
 	}
 	x.record(t, last.Sub(began))
 }
