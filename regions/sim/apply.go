@@ -231,7 +231,7 @@ func (s *sim) beginInstance(f Fault, n *node) (end func()) {
 		return up(&n.disk.full)
 	case BitFlips:
 		if n.disk.flip(stateFile) {
-			s.oracle.flipped(n)
+			s.oracle.flipped(n, n.disk.names[stateFile] == n.disk.names[stateFile+".prev"])
 		}
 		return nil
 	}

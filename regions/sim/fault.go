@@ -64,7 +64,7 @@ var total = func() (sum int) {
 
 // newFault draws one.
 func newFault(d *dice, s Shape, length time.Duration) Fault {
-	f := Fault{Kind: newKind(d), At: d.span(0, length*4/5), For: d.span(time.Second, length/2)}
+	f := Fault{Kind: newKind(d), At: d.span(0, length*4/5), For: d.span(time.Second, length*3/4)}
 	f.A, f.B = d.below(1<<20), d.below(1<<20)
 	switch f.Kind {
 	case EndpointDown, EndpointFlaps:

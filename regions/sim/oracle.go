@@ -19,9 +19,9 @@ const (
 	// watches that hang, silence is.
 	slowest = 3*time.Second + callTimeout + latest
 	// spreads is the longest from a vote to the verdicts of all instances
-	// that nothing disturbs: a pause after a failed write, or a beat until a
+	// that nothing disturbs: a pause after a failed write, a beat until a
 	// ballot has moved, and the way itself.
-	spreads = 5*time.Second + 3*time.Second
+	spreads = 5*time.Second + beat + time.Second
 	// never is before all time.
 	never = -time.Hour
 )
@@ -221,9 +221,10 @@ func (o *oracle) picture(n *node, p *regions.Picture, believed bool) {
 
 // saves is what is known of a node's disk.
 type saves struct {
-	list  []saved // all that were begun
-	whole int     // so many had been begun when the last one ended well
-	flips int     // bits that flipped since
+	list   []saved // all that were begun
+	whole  int     // so many had been begun when the last one ended well
+	before int     // the same of the one that ended well before it
+	flips  int     // bits that flipped since
 }
 
 type saved struct {
@@ -239,11 +240,18 @@ func (o *oracle) saving(n *node, w *regions.World) {
 
 func (o *oracle) saved(n *node, err error) {
 	if s := &o.of(n).saves; err == nil {
-		s.whole, s.flips = len(s.list), 0
+		s.before, s.whole, s.flips = s.whole, len(s.list), 0
 	}
 }
 
-func (o *oracle) flipped(n *node) { o.of(n).saves.flips++ }
+// flipped notes a bit that flipped. While both names are one file, as after a
+// crash in the middle of saving, it hits both.
+func (o *oracle) flipped(n *node, both bool) {
+	s := &o.of(n).saves
+	if s.flips++; both {
+		s.whole, s.before = 0, 0
+	}
+}
 
 // restored holds the disk to its promise: what comes back was saved, and is
 // the last that was saved in whole, or newer; the one before it if a bit of
@@ -252,12 +260,15 @@ func (o *oracle) restored(n *node, s snapshot.Snapshot, from snapshot.Source, er
 	k := o.of(n)
 	if err != nil {
 		o.sim.say("%s restores nothing: %v", n.name, err)
-		if k.saves.whole > 1 || k.saves.whole > 0 && k.saves.flips == 0 {
+		if k.saves.before > 0 || k.saves.whole > 0 && k.saves.flips == 0 {
 			o.sim.violate("disk", "%s saved its state %d times and can read none: %v", n.name, k.saves.whole, err)
 		}
 		return
 	}
-	oldest := max(0, k.saves.whole-1-min(k.saves.flips, 1))
+	oldest := max(0, k.saves.whole-1)
+	if k.saves.flips > 0 {
+		oldest = max(0, k.saves.before-1)
+	}
 	for i := len(k.saves.list) - 1; i >= oldest; i-- {
 		if w := k.saves.list[i].world; w.Revision == s.Revision && w.Cluster == s.Cluster && w.Judged.Round(0).UTC().Equal(s.SavedAt) {
 			k.informed, k.cluster, k.revision, k.last = true, s.Cluster, s.Revision, w

@@ -83,13 +83,11 @@ func (o *oracle) removalHolds(n *node, i int) {
 	down, up, fresh, outside := 0, 0, 0, false
 	for r := range regs {
 		switch {
-		case o.mayDown(r, i):
-			if !o.surelyBlind(n, r) {
-				down++
-				outside = outside || r != t.region
-			}
 		case o.surelyUp(n, r, i):
 			up++
+		case o.mayDown(r, i) && !o.surelyBlind(n, r):
+			down++
+			outside = outside || r != t.region
 		}
 		if o.mayCount(r) {
 			fresh++
@@ -131,33 +129,21 @@ func (o *oracle) mayCount(r int) bool {
 	return false
 }
 
-// surelyUp says whether observer n must count region r as saying up: one of
-// its instances has done so for long, undisturbed, and none says otherwise.
+// surelyUp says whether an observer must count region r as saying up: all its
+// instances have done so for long enough, and nothing disturbs them or him.
 func (o *oracle) surelyUp(observer *node, r, i int) bool {
-	if !o.solidFor(observer, o.counts) {
-		return false
-	}
-	for _, n := range o.sim.nodes {
-		if n.region != r || !o.of(n).alive {
-			continue
-		}
-		v := o.of(n).votes[i]
-		if v.state == healthcheck.Up && v.since <= o.sim.now-o.counts && o.solidFor(n, o.counts) {
-			return !o.mayDown(r, i)
-		}
-	}
-	return false
+	return o.solidFor(observer, spreads) && o.steadily(r, i, healthcheck.Up, spreads)
 }
 
 // blindFrom is the fewest targets from which a vantage can be found blind.
 const blindFrom = 3
 
-// surelyBlind says whether observer n must find region r blind: for long it
-// has seen most of its targets down that most others surely see up.
+// surelyBlind says whether an observer must find region r blind: for long
+// enough it has seen most of its targets down that most others surely see up.
 func (o *oracle) surelyBlind(observer *node, r int) bool {
 	contradicted := 0
 	for i := range o.sim.targets {
-		if o.steadily(r, i, healthcheck.Down, o.counts) && o.othersSurelyUp(observer, r, i) {
+		if o.steadily(r, i, healthcheck.Down, spreads) && o.othersSurelyUp(observer, r, i) {
 			contradicted++
 		}
 	}

@@ -123,12 +123,16 @@ func (c *Cluster) holds(condition protocol.Condition) bool {
 	if !condition.Prefix {
 		return condition.Holds(c.keys[condition.Key].Mod)
 	}
+	some := false
 	for _, name := range c.names {
-		if condition.About(name) && !condition.Holds(c.keys[name].Mod) {
-			return false
+		if condition.About(name) {
+			some = true
+			if !condition.Holds(c.keys[name].Mod) {
+				return false
+			}
 		}
 	}
-	return true
+	return some || condition.Holds(0)
 }
 
 func (c *Cluster) do(op protocol.Op, at int64) []protocol.Entry {
@@ -172,7 +176,7 @@ func (c *Cluster) read(op protocol.Op) []protocol.Entry {
 	}
 	if op.Names {
 		for i := range list {
-			list[i].Value = nil
+			list[i].Value, list[i].Lease = nil, 0
 		}
 	}
 	return list
