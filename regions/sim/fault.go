@@ -95,6 +95,14 @@ func newFault(d *dice, s Shape, length time.Duration) Fault {
 	return f
 }
 
+// another is the drain of another region, by an operator who acts at the same
+// time without knowing.
+func (f Fault) another(d *dice, s Shape) Fault {
+	f.A, f.B = d.below(s.nodes()), (f.B+1)%len(s.Instances)
+	f.At += d.span(0, 300*time.Millisecond)
+	return f
+}
+
 func newKind(d *dice) Kind {
 	n := d.below(total)
 	for k, w := range weights {

@@ -41,8 +41,15 @@ type Fault struct {
 func NewStory(seed uint64) Story {
 	d := newDice(seed, 1)
 	s := Story{Seed: seed, Shape: newShape(d), Length: d.span(14*time.Second, 32*time.Second), Settle: d.one(8)}
+	if d.one(10) {
+		s.Length *= 2
+	}
 	for range 1 + d.below(6) {
-		s.Faults = append(s.Faults, newFault(d, s.Shape, s.Length))
+		f := newFault(d, s.Shape, s.Length)
+		s.Faults = append(s.Faults, f)
+		if f.Kind == Drain && d.one(3) {
+			s.Faults = append(s.Faults, f.another(d, s.Shape))
+		}
 	}
 	slices.SortStableFunc(s.Faults, func(a, b Fault) int { return int(a.At - b.At) })
 	return s

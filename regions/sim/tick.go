@@ -40,6 +40,8 @@ func (o *oracle) verdictFollows(n *node, k *knowledge, i int) {
 	switch {
 	case 2*downs > regs && v.State != healthcheck.Down:
 		o.sim.violate("I1", "%s calls %s %s, though %d of %d vantages have said down for %v: %s", n.name, t.id, v.State, downs, regs, spreads, v.Reason)
+	case 2*max(ups, downs) > regs && v.Frozen:
+		o.sim.violate("rule 2", "%s freezes %s, though %d of %d vantages have voted for %v: %s", n.name, t.id, max(ups, downs), regs, spreads, v.Reason)
 	case 2*ups > regs && v.State != healthcheck.Up:
 		o.sim.violate("I2", "%s calls %s %s, though %d of %d vantages have said up for %v: %s", n.name, t.id, v.State, ups, regs, spreads, v.Reason)
 	}
