@@ -16,4 +16,11 @@
 // TestSecondariesFollow lets Knot and NSD fetch.
 //
 // TestFleet plays the scripts of testdata/fleet; its README tells their words.
+// STEERDNS_DNSPERF (default 3s) is how long dnsperf asks over each transport, and
+// STEERDNS_RELOAD (default 12s) how long everything changes under load.
+//
+// The tests of floods and bad connections carry the tag load besides, and are not
+// part of CI: they need a machine to themselves.
+//
+//	STEERDNS_CONNECTIONS=5000 go test -tags 'e2e load' -count=1 -v -run 'BadConnections|Floods' ./e2e
 package e2e
