@@ -60,13 +60,17 @@ func (s *Store) round(ctx context.Context, to peer) error {
 		if err != nil || !more {
 			return err
 		}
-		reply, err := to.Do(ctx, request)
-		twin, err := s.writer.Done(time.Now(), reply, err)
+		reply, failure := to.Do(ctx, request)
+		twin, err := s.writer.Done(time.Now(), reply, failure)
 		if err != nil {
 			return err
 		}
 		if twin {
 			s.opt.Log.Error("another process writes the votes of this instance: give each its own name", "instance", s.opt.Instance)
+		}
+		if request.Kind == protocol.Commit && failure == nil {
+			s.count.writes.Add(1) // asking for more might begin the next round, in this one's time
+			return nil
 		}
 	}
 }
