@@ -16,6 +16,10 @@
 // TestSecondariesFollow lets Knot and NSD fetch.
 //
 // TestFleet plays the scripts of testdata/fleet; its README tells their words.
+// STEERDNS_RUNS is how often each is played, STEERDNS_FLEETS (default 4) how
+// many at once, STEERDNS_LOSS (default 20s) how long each share of packets is
+// lost. STEERDNS_KILLS (default 20) is how often TestKilledAtRandom kills. All
+// of them go by the clock: on a machine that is overloaded answers come late.
 // STEERDNS_DNSPERF (default 3s) is how long dnsperf asks over each transport, and
 // STEERDNS_RELOAD (default 12s) how long everything changes under load.
 //
