@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,21 +19,31 @@ import (
 // member is one instance of a fleet that gives out one zone.
 type member struct {
 	*Server
+	mu    sync.Mutex
 	set   *zone.Set
 	down  []int // of the world that it sees
 	lost  bool
-	had   *version
+	had   *version // by watch only
 	moves int
 }
 
 // offer shows the member the world as it sees it, with what the store says.
 func (m *member) offer(r *register) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	w := world(m.down...)
 	w.StoreLost = m.lost
 	if !m.lost {
 		w.Serials = r.serials()
 	}
 	m.Offer(Input{World: w, Zones: m.set, Rules: []Rule{{Zone: apex, Allow: []Allow{{Key: "k"}}}}})
+}
+
+// see changes what the member sees from its next offer on.
+func (m *member) see(down []int, lost bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down, m.lost = down, lost
 }
 
 // fleet is some members that share a store.
@@ -107,12 +118,12 @@ func TestMembersAgree(t *testing.T) {
 					truth = random.Perm(5)[:random.IntN(3)]
 				}
 				m := f.members[random.IntN(3)]
-				m.down, m.lost = truth, random.IntN(8) == 0
+				m.see(truth, random.IntN(8) == 0)
 				m.offer(&f.store)
 				f.sleep(time.Duration(random.IntN(2500)) * time.Millisecond)
 			}
 			for _, m := range f.members {
-				m.down, m.lost = truth, false
+				m.see(truth, false)
 				m.offer(&f.store)
 			}
 			f.sleep(3 * contestMost)
@@ -136,7 +147,7 @@ func TestChangesAreGivenOutSoon(t *testing.T) {
 		f := newFleet(ctx, t, 2)
 		for i, down := range [][]int{nil, {0}, nil, {2, 3}} {
 			for _, m := range f.members {
-				m.down = down
+				m.see(down, false)
 				m.offer(&f.store)
 			}
 			began := time.Now()
@@ -162,7 +173,7 @@ func TestDisputesCalmDown(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		f := newFleet(ctx, t, 2)
-		f.members[1].down = []int{0}
+		f.members[1].see([]int{0}, false)
 		for _, m := range f.members {
 			m.offer(&f.store)
 		}
@@ -188,7 +199,7 @@ func TestWithoutTheStore(t *testing.T) {
 		a.offer(&f.store)
 		f.sleep(3 * time.Second)
 		first := a.had
-		a.lost, a.down = true, []int{0}
+		a.see([]int{0}, true)
 		a.offer(&f.store)
 		f.sleep(time.Minute)
 		if a.had != first {
@@ -211,7 +222,7 @@ func TestWithoutTheStore(t *testing.T) {
 		f.store.mu.Lock()
 		f.store.now = nil
 		f.store.mu.Unlock()
-		a.lost, a.down = false, nil
+		a.see(nil, false)
 		a.offer(&f.store)
 		f.sleep(3 * time.Second)
 		if got := f.store.serials(); len(got) != 1 || got[0].Serial != first.serial || a.had.serial != first.serial {
@@ -230,8 +241,10 @@ func TestFloor(t *testing.T) {
 		f := newFleet(ctx, t, 1)
 		m := f.members[0]
 		for i, floor := range []uint32{1, 2026112401, 2026112401, 5} {
+			m.see([]int{i}, false)
+			m.mu.Lock()
 			m.set = buildZone(t, floor, true, "")
-			m.down = []int{i}
+			m.mu.Unlock()
 			m.offer(&f.store)
 			f.sleep(4 * time.Second)
 			want := []int64{time.Now().Unix(), 2026112401, 2026112402, 2026112403}[i]
