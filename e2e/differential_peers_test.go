@@ -149,7 +149,7 @@ func (a *asker) ask(name string, qtype uint16) (*dns.Msg, error) {
 	m.SetEdns0(4096, false)
 	var failed error
 	for range 5 { // a busy machine drops datagrams
-		r, err := a.exchange(m)
+		r, err := a.exchange(m, 2*time.Second)
 		if err != nil {
 			failed = err
 			continue
@@ -162,8 +162,8 @@ func (a *asker) ask(name string, qtype uint16) (*dns.Msg, error) {
 	return nil, fmt.Errorf("%s does not answer: %w", a.name, failed)
 }
 
-func (a *asker) exchange(m *dns.Msg) (*dns.Msg, error) {
-	if err := a.udp.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+func (a *asker) exchange(m *dns.Msg, within time.Duration) (*dns.Msg, error) {
+	if err := a.udp.SetDeadline(time.Now().Add(within)); err != nil {
 		return nil, err
 	}
 	if err := a.udp.WriteMsg(m); err != nil {
