@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/steerdns/steerdns/admin"
 )
@@ -136,9 +137,17 @@ func TestBrokenFleetFilesAreNotApplied(t *testing.T) {
 }
 
 // applyBoth hands a file to the instance itself, and every other one to the
-// verb as well. It returns the refusal.
+// verb as well. It returns the refusal. What is no UTF-8 goes to the verb only:
+// JSON cannot carry it.
 func (l *lone) applyBoth(t *testing.T, path, text string, n int) string {
 	t.Helper()
+	if !utf8.ValidString(text) {
+		r := steerdns(t, "apply", path, "--admin", l.Admin)
+		if r.status != 1 {
+			t.Fatalf("the verb's status is %d for a file that is no UTF-8\n%s", r.status, r.errs)
+		}
+		return r.errs
+	}
 	_, err := admin.NewClient(l.Admin).Apply(context.Background(), admin.FleetRequest{File: path, Text: text, By: "e2e"})
 	if n%2 == 1 {
 		return message(err)

@@ -267,17 +267,17 @@ func (p perf) clean() bool {
 }
 
 // dnsperfArgs is how dnsperf asks over a transport. Over HTTPS it has one
-// query under way on each connection: with more it loses replies that it has
+// query under way, on one connection: with more it loses replies that it has
 // received (DNS-OARC/dnsperf issue 240).
 func (l *secureLone) dnsperfArgs(t *testing.T, mode string, length time.Duration) []string {
 	server := map[string]string{"udp": l.DNS, "tcp": l.DNS, "dot": l.dot, "doh": l.doh}[mode]
 	host, port, _ := net.SplitHostPort(server)
 	data := write(t, t.TempDir(), "queries", "www.gslb.example.com A\nns1.gslb.example.com A\nx.wild.gslb.example.com A\ngslb.example.com TXT\n")
-	args := []string{"-m", mode, "-s", host, "-p", port, "-d", data, "-l", fmt.Sprint(length.Seconds()), "-c", "10", "-q", "100", "-W"}
+	args := []string{"-m", mode, "-s", host, "-p", port, "-d", data, "-l", fmt.Sprint(length.Seconds()), "-W"}
 	if mode == "doh" {
-		args = append(args, "-q", "10", "-O", "doh-uri=https://"+server+"/dns-query")
+		return append(args, "-c", "1", "-q", "1", "-O", "doh-uri=https://"+server+"/dns-query")
 	}
-	return args
+	return append(args, "-c", "10", "-q", "100")
 }
 
 // TestDnsperfIsClean loses nothing over any transport that dnsperf has.
