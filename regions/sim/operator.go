@@ -15,16 +15,16 @@ func (s *sim) operate(f Fault, n *node) {
 	if !n.alive || n.judged == nil || !n.judged.Ready || n.session == nil {
 		return
 	}
-	w := n.judged
+	w := n.state.Current()
 	switch f.Kind {
 	case Drain:
 		if leavesOne(w, f.B) {
-			s.drain(n, regions.OverrideRegion, s.topology.Regions[f.B].Name, f.For)
+			s.drain(n, w, regions.OverrideRegion, s.topology.Regions[f.B].Name, f.For)
 		}
 	case DrainEndpoint:
-		s.drain(n, regions.OverrideEndpoint, s.targets[f.B].id, f.For)
+		s.drain(n, w, regions.OverrideEndpoint, s.targets[f.B].id, f.For)
 	case DrainService:
-		s.drain(n, regions.OverrideService, strings.TrimSuffix(s.topology.Services[f.B].Name, "."), f.For)
+		s.drain(n, w, regions.OverrideService, strings.TrimSuffix(s.topology.Services[f.B].Name, "."), f.For)
 	case Undrain:
 		for _, o := range w.Overrides {
 			if o.Kind == regions.OverrideRegion {
@@ -44,13 +44,14 @@ func leavesOne(w *regions.World, but int) bool {
 	return false
 }
 
-// drain writes an override, on the strength of what the instance shows now.
-// It arrives when the network lets it.
-func (s *sim) drain(n *node, kind regions.OverrideKind, name string, lasts time.Duration) {
+// drain writes an override, on the strength of the world that the instance
+// shows now: as package admin, it builds on the revision of that world. It
+// arrives when the network lets it.
+func (s *sim) drain(n *node, w *regions.World, kind regions.OverrideKind, name string, lasts time.Duration) {
 	o := regions.Override{
 		Kind: kind, Name: name, Owner: fmt.Sprintf("ann-%d", s.steps), Reason: "drill", Created: n.now(), Expires: n.now().Add(lasts),
 	}
-	basis := n.reader.Revision()
+	basis := w.Revision
 	s.carry(n, func(do protocol.Carrier) {
 		err := protocol.PutOverride(do, keys, n.now(), o, basis, false)
 		s.say("an operator at %s drains %s %s until %s: %v", n.name, kind, name, o.Expires.Format(time.TimeOnly), err)
