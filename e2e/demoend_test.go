@@ -3,6 +3,9 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +24,10 @@ func TestDemoEndsEveryChild(t *testing.T) {
 			t.Cleanup(func() { _ = d.close() }) // a second time when all is well
 			d.signal(t, syscall.SIGKILL, "eu-west-web-1")
 			d.revive(t, "eu-west-web-1")
-			d.signal(t, syscall.SIGSTOP, "us-east-web-2", "us-west-2")
+			for _, name := range []string{"us-east-web-2", "us-west-2"} {
+				d.signal(t, syscall.SIGSTOP, name)
+				await(t, patience, name+" stops", func() error { return stopped(d.find(t, name).PID) })
+			}
 			pids := d.pids()
 			if len(pids) != 13 {
 				t.Fatalf("the demo has processes %v, want 6 instances, 6 backends and etcd", pids)
@@ -37,6 +43,25 @@ func TestDemoEndsEveryChild(t *testing.T) {
 			}
 		})
 	}
+}
+
+// stopped reports why a process has not stopped yet: some thread of it runs.
+// The system wakes what its parent's end leaves stopped, and only that.
+func stopped(pid int) error {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("process %d has no threads: %w", pid, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") {
+			return fmt.Errorf("%s: %s", file, state[:1])
+		}
+	}
+	return nil
 }
 
 // The words of the demo hold what a visitor needs to go on.
