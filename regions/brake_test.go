@@ -1,6 +1,7 @@
 package regions_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,5 +96,31 @@ func TestEpochTellsHeldFromOut(t *testing.T) {
 	in.Now = noon.Add(605 * time.Second)
 	if out := regions.Judge(in); out.Epoch == held.Epoch {
 		t.Errorf("epoch %s both while r1 is held and after", out.Epoch)
+	}
+}
+
+// A drain that ends while the store is away takes nothing more out of the
+// answers: what went down under it was never let go by the brake.
+func TestDrainEndsWithoutTheStore(t *testing.T) {
+	top := fleetOf(3, 1)
+	top.Brake = regions.Brake{Share: 0.34, Window: time.Hour}
+	in := input(top, "r0-a:d d u", "r1-a:d d u", "r2-a:d d u")
+	in.Picture.Overrides = []regions.Override{drain(regions.OverrideRegion, "r1", noon.Add(time.Minute))}
+	drained := regions.Judge(in)
+	if !drained.Regions[0].Out() || drained.Regions[1].Drained == nil {
+		t.Fatalf("r0 %s, r1 %s", drained.Regions[0].Label(), drained.Regions[1].Label())
+	}
+	in.Previous, in.StoreLost, in.Now = drained, true, noon.Add(2*time.Minute)
+	before := slices.Clone(drained.Brake.Held)
+	w := regions.Judge(in)
+	if w.Regions[1].Drained != nil || !w.Regions[1].Held || w.Regions[1].Out() || !w.Regions[0].Out() {
+		t.Errorf("after the drain's end: r0 %s, r1 %s, want down and held", w.Regions[0].Label(), w.Regions[1].Label())
+	}
+	if !slices.Equal(w.Brake.Held, []string{"r1"}) || !slices.Equal(drained.Brake.Held, before) {
+		t.Errorf("held %v, and the world before now %v", w.Brake.Held, drained.Brake.Held)
+	}
+	in.Previous = w
+	if again := regions.Judge(in); again.Epoch != w.Epoch || !again.Regions[1].Held {
+		t.Error("the next judgement says otherwise")
 	}
 }

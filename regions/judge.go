@@ -44,6 +44,7 @@ func judge(in Input) (*World, time.Time) {
 	next := placeOverrides(w, in)
 	if w.StoreLost {
 		carryVerdicts(w, past)
+		holdUncovered(w)
 		demote(w, in.Own)
 		next = earliest(next, comeBack(w, nil))
 	} else {

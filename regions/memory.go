@@ -1,6 +1,7 @@
 package regions
 
 import (
+	"slices"
 	"time"
 
 	"github.com/steerdns/steerdns/healthcheck"
@@ -74,6 +75,20 @@ func carryVerdicts(w *World, past memory) {
 		}
 	}
 	w.Brake = past.brake()
+}
+
+// holdUncovered keeps in the answers what is down and was never let go by the
+// brake, since an override that has ended stood before it: without the store
+// nobody newly leaves.
+func holdUncovered(w *World) {
+	w.Brake.Held = slices.Clone(w.Brake.Held)
+	for i := range w.Regions {
+		v := &w.Regions[i]
+		if v.State == healthcheck.Down && !v.Held && v.Drained == nil && v.Pinned == nil &&
+			!slices.Contains(w.Brake.Out, w.Topology.Regions[i].Name) {
+			hold(w, i)
+		}
+	}
 }
 
 func carry(v, last *Verdict, now time.Time) {
