@@ -2,6 +2,7 @@ package sim
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/steerdns/steerdns/regions"
@@ -155,10 +156,15 @@ func (s *sim) breakWatches(how *int) (end func()) {
 	return func() { heal(); calm() }
 }
 
+// failover is how long an instance may hang on a member that answers nobody:
+// until its watch is silent for too long, and two more members were tried.
+const failover = silence + 2*(callTimeout+5*time.Second) + 2*time.Second
+
 // loseMember isolates a member: some of its watches are told, some just hang.
 func (s *sim) loseMember(f Fault) (end func()) {
 	st := s.store
-	calm := s.oracle.disturb(0, s.nodes...)
+	calm := sync.OnceFunc(s.oracle.disturb(0, s.nodes...))
+	s.after(failover, calm)
 	heal := up(&st.members[f.A].gone)
 	if f.B%2 == 0 {
 		for _, n := range s.nodes {

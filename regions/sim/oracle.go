@@ -54,6 +54,7 @@ type knowledge struct {
 	listedAt  time.Duration // when the present session had listed; never: none has
 	stepped   time.Duration // when its clock last stepped
 	contact   time.Duration // when it last heard the store
+	written   time.Duration // when the store last took its votes
 	informed  bool          // a picture was believed or a state restored, in this life
 	restarts  bool          // the story starts it more than once
 
@@ -81,7 +82,7 @@ func newOracle(s *sim) *oracle {
 // begin looks at the story before it begins.
 func (o *oracle) begin() {
 	for range o.sim.nodes {
-		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never}
+		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never, written: never}
 		for i := range k.votes {
 			k.votes[i] = record{lastDown: never}
 		}
@@ -179,6 +180,9 @@ func (o *oracle) listed(n *node) {
 		o.sim.say("%s has listed", n.name)
 	}
 }
+
+// wrote notes that the store has taken what a node wrote.
+func (o *oracle) wrote(n *node) { o.of(n).written = o.sim.now }
 
 // allowed notes the operators' word.
 func (o *oracle) allowed(n *node, cluster uint64) { o.of(n).accepted = cluster }

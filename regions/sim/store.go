@@ -175,6 +175,9 @@ func (s *session) request(r protocol.Request, back func(protocol.Reply, error)) 
 			giveUp()
 		default:
 			reply, err := st.do(r)
+			if err == nil && r.Kind == protocol.Commit && len(r.Txn.If) > 0 {
+				sim.oracle.wrote(n)
+			}
 			sim.after(s.delay(), func() {
 				if n.cut > 0 || n.deaf > 0 {
 					giveUp()

@@ -25,6 +25,7 @@ func (o *oracle) world(n *node, w *regions.World) {
 	for r := range w.Regions {
 		o.regionHolds(n, last, w, r)
 	}
+	o.freshHolds(n, w)
 	o.brakeHolds(n, w)
 	o.drainsHold(n, k, last, w)
 	if last == nil || last.Epoch != w.Epoch || last.Topology != w.Topology {
@@ -89,7 +90,7 @@ func (o *oracle) removalHolds(n *node, i int) {
 			down++
 			outside = outside || r != t.region
 		}
-		if o.mayCount(r) {
+		if o.mayCount(n, r) {
 			fresh++
 		}
 	}
@@ -119,14 +120,35 @@ func (o *oracle) mayDown(r, i int) bool {
 	return false
 }
 
-// mayCount says whether any vote of region r may count.
-func (o *oracle) mayCount(r int) bool {
+// mayCount says whether any vote of region r may count: one of its instances
+// is the observer, or has written lately.
+func (o *oracle) mayCount(observer *node, r int) bool {
 	for _, n := range o.sim.nodes {
-		if k := o.of(n); n.region == r && (k.alive || k.diedAt >= o.sim.now-o.counts) {
+		if n.region == r && (n == observer || o.of(n).written >= o.sim.now-o.counts) {
 			return true
 		}
 	}
 	return false
+}
+
+// freshHolds holds rule 1: verdicts are frozen unless enough votes may be
+// fresh.
+func (o *oracle) freshHolds(n *node, w *regions.World) {
+	fresh := 0
+	for r := range w.Regions {
+		if o.mayCount(n, r) {
+			fresh++
+		}
+	}
+	if w.StoreLost || 2*fresh >= len(w.Regions) {
+		return
+	}
+	for i := range o.sim.targets {
+		t := &o.sim.targets[i]
+		if v := &w.Endpoints[t.service][t.endpoint]; !v.Frozen {
+			o.sim.violate("rule 1", "%s judges %s though votes of only %d of %d vantages can be fresh: %s", n.name, t.id, fresh, len(w.Regions), v.Reason)
+		}
+	}
 }
 
 // surelyUp says whether an observer must count region r as saying up: all its
