@@ -105,16 +105,8 @@ var mistakes = []struct {
 	{"what the brake holds is not served", "regions/steering/decide.go", []string{
 		"case held:\n\t\td.heldBack++", "case held:\n\t\te.drop(regions.StageHealthy, reason(CodeEndpointDown, \"is down\"))\n\t\te.pool = false",
 	}},
-	{"an event is applied whatever its revision", "regions/store/protocol/mirror.go", []string{
-		"\tcase known && old.mod >= e.Mod, !known && e.Gone:\n", "\tcase known && old.mod < 0, !known && e.Gone:\n",
-		"\tcase past:\n", "\tcase past && false:\n",
-		"\t\tif e.Mod <= m.listed {\n", "\t\tif false {\n",
-	}},
 	{"a lost delete is never looked for", "regions/store/protocol/reader.go", []string{
 		"now.Add(r.timing.vary(r.timing.Relist))", "now.Add(24*time.Hour)",
-	}},
-	{"a silent watch is waited for", "regions/store/protocol/reader.go", []string{
-		"case r.watched && !now.Before(r.silent):", "case r.watched && !now.Before(r.silent.Add(time.Hour)):",
 	}},
 	{"a lease that is gone is not made again", "regions/store/protocol/writer.go", []string{
 		"case errors.Is(failure, ErrLeaseNotFound) && !r.again:", "case errors.Is(failure, ErrLeaseNotFound) && w.lease < 0:",
