@@ -23,6 +23,7 @@ type court struct {
 	ages     ages
 
 	looked    time.Time // when the picture came
+	back      time.Time // when the first one came since the store was away
 	counted   []Ballot  // by the last judgement
 	gap       bool      // the store was away since
 	connected bool
@@ -78,6 +79,9 @@ func (c *court) look(p *Picture, now time.Time) {
 	}
 	if last != nil && last.Cluster != p.Cluster {
 		clear(c.ages)
+	}
+	if last == nil || c.gap {
+		c.back = now
 	}
 	c.picture, c.looked, c.gap = p, now, false
 	c.ages.see(p.Ballots, !c.knowsVerdicts(), since)
@@ -154,9 +158,13 @@ func (c *court) judge(now time.Time) {
 	c.dirty, c.judged = false, now
 	fresh, next := c.ages.fresh(c.picture, c.state.opts.VoteGrace, now)
 	c.counted = fresh
-	lost := !c.there() && !now.Before(c.lostSince.Add(c.state.opts.StoreGrace))
+	until, settling := c.settling(fresh, now)
+	lost := !c.there() && !now.Before(c.lostSince.Add(c.state.opts.StoreGrace)) || settling
 	if !c.there() && !lost {
 		next = earliest(next, c.lostSince.Add(c.state.opts.StoreGrace))
+	}
+	if settling {
+		next = earliest(next, until)
 	}
 	w, then := judge(Input{
 		Topology: c.topology, Picture: c.picture, Ballots: fresh, Own: c.ownBallot(),
@@ -164,6 +172,22 @@ func (c *court) judge(now time.Time) {
 	})
 	c.next = earliest(next, then)
 	c.announce(w)
+}
+
+// settling says whether the store is back, but ballots that it holds have not
+// moved since, and until when they are given the time: a beat and the grace.
+// Those that have moved might outvote one another by the order in which they
+// did; until all have spoken, the last verdicts stand as without the store.
+func (c *court) settling(fresh []Ballot, now time.Time) (until time.Time, is bool) {
+	if !c.there() || c.picture == nil || c.previous() == nil || !c.previous().StoreLost || len(fresh) == len(c.picture.Ballots) {
+		return time.Time{}, false
+	}
+	beat := time.Duration(0)
+	for _, b := range c.picture.Ballots {
+		beat = max(beat, beatOf(b))
+	}
+	until = c.back.Add(beat + c.state.opts.VoteGrace)
+	return until, now.Before(until)
 }
 
 // ownBallot is this instance's votes of this moment, with its own memory.

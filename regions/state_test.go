@@ -185,6 +185,8 @@ func TestStateLosesTheStoreItRefuses(t *testing.T) {
 		}
 		b.SetPicture(b.picture(11, "r0-a:u"))
 		pause(time.Second)
+		b.SetPicture(b.picture(12, "r0-a:u"))
+		pause(time.Second)
 		if w := b.Current(); w.StoreLost || w.Endpoints[0][0].State != healthcheck.Down {
 			t.Errorf("once believed: lost %v, %s; want down", w.StoreLost, b.first())
 		}
@@ -247,13 +249,46 @@ func TestStateLosesTheStoreAfterGrace(t *testing.T) {
 		b.SetStoreConnected(true)
 		b.SetPicture(b.picture(11, firstDown...))
 		pause(time.Second)
-		if w := b.Current(); w.StoreLost || !w.Endpoints[0][0].Frozen {
+		if w := b.Current(); !w.StoreLost || w.Endpoints[0][0].State != healthcheck.Up {
 			t.Errorf("votes that moved while nobody watched count as new: lost %v, %s", w.StoreLost, b.first())
 		}
 		b.SetPicture(b.picture(12, allUp...))
 		pause(time.Second)
 		if w := b.Current(); w.StoreLost || w.Endpoints[0][0].Demoted || w.Endpoints[0][0].Frozen {
 			t.Errorf("after its return: lost %v, %s", w.StoreLost, b.first())
+		}
+	})
+}
+
+// Back from a gap, the votes of some may not outvote those of others who have
+// not spoken yet: the last verdicts stand until all have, or had a beat and the
+// grace for it.
+func TestStateWaitsForAllVotesAfterAGap(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		two := []string{"r0-a:u u u", "r1-a:d u u", "r2-a:d u u"}
+		b.start(two...)
+		b.SetStoreConnected(false)
+		pause(time.Minute)
+		b.SetStoreConnected(true)
+		b.SetPicture(b.picture(11, two...))
+		back := time.Now()
+		for i, moved := range [][]int{{0}, {0, 1}} {
+			pause(200 * time.Millisecond)
+			p := b.picture(int64(12+i), two...)
+			for j := range p.Ballots {
+				if !slices.Contains(moved, j) {
+					p.Ballots[j].Seq = b.seq - uint64(i+1)
+				}
+			}
+			b.SetPicture(p)
+			pause(200 * time.Millisecond)
+			if w := b.Current(); w.Endpoints[0][0].State != healthcheck.Down || !w.StoreLost {
+				t.Fatalf("with the votes of %v of 3: lost %v, %s", moved, w.StoreLost, b.first())
+			}
+		}
+		pause(time.Second + regions.DefaultVoteGrace - time.Since(back))
+		if w := b.Current(); w.StoreLost || w.Endpoints[0][0].State != healthcheck.Up {
+			t.Errorf("after the time that the last one had: lost %v, %s", w.StoreLost, b.first())
 		}
 	})
 }

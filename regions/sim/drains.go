@@ -20,8 +20,8 @@ func (o *oracle) drainsHold(n *node, k *knowledge, last, w *regions.World) {
 		}
 		key := string(was.Kind) + "/" + was.Name
 		ended, known := o.ended[key]
-		if known && ended > o.sim.now-time.Hour || o.swapped > never && max(k.turned, k.bornAt) >= o.swapped {
-			continue // after a restart a store that was restored under its old id is known by its revision only
+		if known && ended > o.sim.now-time.Hour || o.swapped > never && max(k.turned, k.unseen, k.bornAt) >= o.swapped {
+			continue // what was written after the backup is lost
 		}
 		o.sim.violate("rule 8", "%s forgot the drain of %s %s %v before its end", n.name, was.Kind, was.Name, was.Expires.Sub(wallOf(n)))
 	}

@@ -62,6 +62,7 @@ type knowledge struct {
 	revision int64
 	accepted uint64        // a cluster that an operator has let it believe; 0: none
 	turned   time.Duration // when it last believed another cluster, or a step back
+	unseen   time.Duration // when it last believed a store that was replaced while it did not hear it
 
 	last   *regions.World // the last one, nil at the beginning of a life
 	lastAt time.Duration
@@ -82,7 +83,7 @@ func newOracle(s *sim) *oracle {
 // begin looks at the story before it begins.
 func (o *oracle) begin() {
 	for range o.sim.nodes {
-		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never, written: never}
+		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never, unseen: never, written: never}
 		for i := range k.votes {
 			k.votes[i] = record{lastDown: never}
 		}
@@ -172,8 +173,14 @@ func (o *oracle) replaced() {
 func (o *oracle) stepped(n *node)      { o.of(n).stepped = o.sim.now }
 func (o *oracle) disconnected(n *node) { o.of(n).listedAt = never }
 
+// listed notes a list that was taken. A store that was restored under its old
+// id while the node did not hear it has only its revision to tell it by, and
+// may have passed that.
 func (o *oracle) listed(n *node) {
 	k := o.of(n)
+	if o.swapped > k.contact {
+		k.unseen = o.sim.now
+	}
 	k.contact = o.sim.now
 	if k.listedAt == never {
 		k.listedAt = o.sim.now
