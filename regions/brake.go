@@ -114,6 +114,27 @@ func admission(earlier []time.Time, since time.Time, allowed, limit int, window 
 	return since, true
 }
 
+// oneStays brings back the region that left last when drains have come that
+// leave no other, and there are no votes to judge by.
+func oneStays(w *World) {
+	last := -1
+	for i := range w.Regions {
+		v := &w.Regions[i]
+		switch {
+		case v.Drained != nil:
+		case v.Pinned != nil || v.State != healthcheck.Down || v.Held:
+			return
+		case last < 0 || leaves(v).After(leaves(&w.Regions[last])):
+			last = i
+		}
+	}
+	if last >= 0 {
+		name := w.Topology.Regions[last].Name
+		w.Brake.Out = slices.DeleteFunc(slices.Clone(w.Brake.Out), func(out string) bool { return out == name })
+		hold(w, last)
+	}
+}
+
 // hold keeps a region and its down endpoints in answers.
 func hold(w *World, region int) {
 	name := w.Topology.Regions[region].Name

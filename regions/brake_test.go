@@ -124,3 +124,24 @@ func TestDrainEndsWithoutTheStore(t *testing.T) {
 		t.Error("the next judgement says otherwise")
 	}
 }
+
+// A drain that shows while votes do not count yet (after a restart, say) must
+// not leave nothing: the region that left last stays in.
+func TestDrainOfTheLastWithoutVotes(t *testing.T) {
+	in := downAt(3, []int{5, -1, 7})
+	in.Topology.Brake.Share, in.Now = 1, noon.Add(time.Minute)
+	in.Previous = regions.Judge(in)
+	if out := strings.Join(in.Previous.Brake.Out, " "); out != "r0 r2" {
+		t.Fatalf("out %q", out)
+	}
+	in.StoreLost = true
+	in.Picture.Overrides = []regions.Override{drain(regions.OverrideRegion, "r1", in.Now.Add(time.Hour))}
+	w := regions.Judge(in)
+	if out, held := strings.Join(w.Brake.Out, " "), strings.Join(w.Brake.Held, " "); out != "r0" || held != "r2" {
+		t.Errorf("out %q, held %q, want r0 and r2", out, held)
+	}
+	checkHeld(t, w)
+	if strings.Join(in.Previous.Brake.Out, " ") != "r0 r2" {
+		t.Error("the world before was changed")
+	}
+}

@@ -89,6 +89,7 @@ func holdUncovered(w *World) {
 			hold(w, i)
 		}
 	}
+	oneStays(w)
 }
 
 func carry(v, last *Verdict, now time.Time) {

@@ -92,6 +92,12 @@ func (s *sim) beginNetwork(f Fault) (end func()) {
 	n := s.nodes[f.A]
 	calm := s.oracle.disturb(0, n)
 	switch f.Kind {
+	case WatchHangs:
+		if n.session != nil {
+			n.session.hangs = n.session.watch
+		}
+		s.after(silence+2*time.Second, calm)
+		return nil
 	case StoreCut:
 		heal := up(&n.cut)
 		return func() { heal(); calm(); s.store.changed() }
@@ -123,13 +129,13 @@ func (s *sim) beginStore(f Fault) (end func()) {
 		return nil
 	case Compaction:
 		st.cluster.Compact(st.cluster.Revision())
-		return s.breakWatches(&st.lose)
+		return s.loseDeletes()
 	case DeletesLost:
-		return s.breakWatches(&st.lose)
+		return s.loseDeletes()
 	case WatchRepeats:
-		return s.breakWatches(&st.repeat)
+		return up(&st.repeat)
 	case WatchBackward:
-		return s.breakWatches(&st.back)
+		return up(&st.back)
 	case MemberGone:
 		return s.loseMember(f)
 	case MemberLags:
@@ -148,11 +154,11 @@ func (s *sim) beginStore(f Fault) (end func()) {
 	return nil
 }
 
-// breakWatches turns one of etcd's old mistakes on. What watches told wrongly
-// is put right by the next list.
-func (s *sim) breakWatches(how *int) (end func()) {
+// loseDeletes turns one of etcd's old mistakes on. What watches do not tell is
+// put right by the next list.
+func (s *sim) loseDeletes() (end func()) {
 	calm := s.oracle.disturb(relist*5/4+time.Second, s.nodes...)
-	heal := up(how)
+	heal := up(&s.store.lose)
 	return func() { heal(); calm() }
 }
 

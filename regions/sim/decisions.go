@@ -44,11 +44,16 @@ func (o *oracle) answerHolds(n *node, w *regions.World, s int, d *steering.Decis
 		}
 		return
 	}
-	well, held, drained := 0, 0, 0
+	well, held, drained, sound := 0, 0, 0, 0
 	for e := range svc.Endpoints {
 		switch o.out(w, s, e) {
 		case "":
 			well++
+			if soundly(w, s, e) {
+				sound++
+			}
+		case "waiting":
+			well++ // in need
 		case "held":
 			held++
 		case "drained":
@@ -65,6 +70,10 @@ func (o *oracle) answerHolds(n *node, w *regions.World, s int, d *steering.Decis
 		why := o.out(w, s, c.Endpoint)
 		switch {
 		case why == "" || why == "held" || d.Outcome == steering.FailOpen && (why == "down" || drained == len(svc.Endpoints)):
+		case why == "waiting":
+			if sound > 0 {
+				o.sim.violate("rule 7", "%s answers with %s, which waits, and %d stand well", n.name, svc.Endpoints[c.Endpoint].ID, sound)
+			}
 		case why == "down":
 			o.sim.violate("I1", "%s answers with %s, which is down", n.name, svc.Endpoints[c.Endpoint].ID)
 		default:
@@ -73,18 +82,52 @@ func (o *oracle) answerHolds(n *node, w *regions.World, s int, d *steering.Decis
 	}
 }
 
+// soundly says whether what is well is so without any reserve.
+func soundly(w *regions.World, s, e int) bool {
+	v := &w.Endpoints[s][e]
+	r := &w.Regions[w.Topology.Services[s].Endpoints[e].Region]
+	return v.Pinned != nil || !v.Demoted && !r.Demoted && !r.Held && r.Ramp == 0
+}
+
+// lacks says whether a service that this one needs has endpoints in the
+// endpoint's region, and none that serves.
+func lacks(w *regions.World, s, e int) bool {
+	region := w.Topology.Services[s].Endpoints[e].Region
+	for _, needed := range w.Topology.Services[s].Needs {
+		all, serve := 0, 0
+		for i := range w.Topology.Services[needed].Endpoints {
+			if w.Topology.Services[needed].Endpoints[i].Region != region {
+				continue
+			}
+			all++
+			if v := &w.Endpoints[needed][i]; v.Drained == nil && (v.Pinned != nil || v.State != healthcheck.Down || v.Held) {
+				serve++
+			}
+		}
+		if all > 0 && serve == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // out is why an endpoint has no place in ordinary answers: "down" or
-// "drained"; "held" when only the brake gives it one, "" when it has one.
+// "drained"; "held" when only the brake gives it one, "waiting" when only need
+// does, "" when it has one.
 func (o *oracle) out(w *regions.World, s, e int) string {
 	v := &w.Endpoints[s][e]
 	r := &w.Regions[w.Topology.Services[s].Endpoints[e].Region]
 	switch {
 	case v.Drained != nil || r.Drained != nil:
 		return "drained"
-	case r.State == healthcheck.Down && !r.Held, v.State == healthcheck.Down && !v.Held:
+	case v.Pinned != nil:
+		return ""
+	case r.Pinned == nil && r.State == healthcheck.Down && !r.Held, lacks(w, s, e), v.State == healthcheck.Down && !v.Held:
 		return "down"
 	case v.State == healthcheck.Down:
 		return "held"
+	case r.Waiting, v.Waiting:
+		return "waiting"
 	}
 	return ""
 }

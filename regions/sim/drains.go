@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/steerdns/steerdns/regions"
@@ -67,6 +68,26 @@ func (o *oracle) inStore(wall time.Time, slack time.Duration) []regions.Override
 	return list
 }
 
+// drainsTrue: the drains that a picture shows are those that the store had at
+// its revision.
+func (o *oracle) drainsTrue(n *node, p *regions.Picture) {
+	if o.gaps || p.Cluster != o.sim.store.cluster.ID() {
+		return
+	}
+	there := 0
+	for _, e := range o.sim.store.cluster.At(prefix+"overrides/", p.Revision) {
+		if d := keys.DecodeOverride(e); d != nil {
+			there++
+			if !slices.ContainsFunc(p.Overrides, func(shown regions.Override) bool { return shown == *d }) {
+				o.sim.violate("I4", "%s does not see the drain of %s %s at revision %d", n.name, d.Kind, d.Name, p.Revision)
+			}
+		}
+	}
+	if len(p.Overrides) > there {
+		o.sim.violate("I4", "%s sees %d drains at revision %d, the store had %d", n.name, len(p.Overrides), p.Revision, there)
+	}
+}
+
 // drainsSpread: an instance that nothing disturbs obeys the drains that are
 // in the store, and no others.
 func (o *oracle) drainsSpread(n *node, k *knowledge) {
@@ -98,7 +119,7 @@ func (o *oracle) someRegionStays() {
 	}
 	drained := 0
 	for _, d := range o.inStore(moment(o.sim.now, 0), 0) {
-		if d.Kind == regions.OverrideRegion && d.Owner != "eve" {
+		if d.Kind == regions.OverrideRegion && d.Action == regions.ActionDrain && d.Owner != "eve" {
 			drained++
 		}
 	}

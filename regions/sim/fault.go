@@ -19,6 +19,7 @@ const (
 	StoreCut                  // instance A and the store do not hear each other
 	RepliesCut                // the store hears instance A, which does not hear the store
 	StoreSlow                 // what instance A and the store say to each other takes up to By
+	WatchHangs                // the watch that instance A has open falls silent for good; a new one would not
 	StoreLate                 // what instance A asks of the store gets there after it has given up waiting
 	StoreDown                 // the store has no quorum
 	LeaderChange              // the store gets another leader
@@ -41,18 +42,20 @@ const (
 	Drain                     // an operator at instance A drains region B
 	DrainEndpoint             // an operator at instance A drains endpoint B
 	DrainService              // an operator at instance A drains service B
-	Undrain                   // an operator at instance A ends all drains of regions
+	Undrain                   // an operator at instance A ends all drains and pins of regions
+	Pin                       // an operator at instance A pins region B up
+	LetBack                   // an operator at instance A lets region B come back
 	kinds
 )
 
 // weights is how often a kind is drawn.
 var weights = [kinds]int{
 	EndpointDown: 6, RegionDark: 8, EndpointFlaps: 4, Blind: 4, VantageBlind: 4, ProbesCut: 6,
-	StoreCut: 5, RepliesCut: 2, StoreSlow: 2, StoreLate: 2, StoreDown: 3, LeaderChange: 2, LeasesRevoked: 2,
+	StoreCut: 5, RepliesCut: 2, StoreSlow: 2, WatchHangs: 2, StoreLate: 2, StoreDown: 3, LeaderChange: 2, LeasesRevoked: 2,
 	Compaction: 2, DeletesLost: 2, WatchRepeats: 2, WatchBackward: 2, MemberGone: 2, MemberLags: 2,
 	StoreLost: 1, StoreRestored: 2, NoSpace: 2, Garbage: 1,
 	Crash: 5, Restart: 2, DiskFull: 1, BitFlips: 1, ClockStep: 3,
-	Drain: 6, DrainEndpoint: 2, DrainService: 1, Undrain: 2,
+	Drain: 6, DrainEndpoint: 2, DrainService: 1, Undrain: 2, Pin: 2, LetBack: 1,
 }
 
 var total = func() (sum int) {
@@ -82,12 +85,12 @@ func newFault(d *dice, s Shape, length time.Duration) Fault {
 		f.By = d.span(-40*time.Second, 40*time.Second)
 	case Crash:
 		f.B %= 3
-	case Drain, DrainEndpoint, DrainService:
+	case Drain, DrainEndpoint, DrainService, Pin, LetBack:
 		f.For = d.span(3*time.Second, 30*time.Second)
-		f.B %= map[Kind]int{Drain: len(s.Instances), DrainEndpoint: s.targets(), DrainService: s.Services}[f.Kind]
+		f.B %= map[Kind]int{Drain: len(s.Instances), Pin: len(s.Instances), LetBack: len(s.Instances), DrainEndpoint: s.targets(), DrainService: s.Services}[f.Kind]
 	}
 	switch f.Kind {
-	case Blind, StoreCut, RepliesCut, StoreSlow, StoreLate, Crash, Restart, DiskFull, BitFlips, ClockStep, Drain, DrainEndpoint, DrainService, Undrain:
+	case Blind, StoreCut, RepliesCut, StoreSlow, WatchHangs, StoreLate, Crash, Restart, DiskFull, BitFlips, ClockStep, Drain, DrainEndpoint, DrainService, Undrain, Pin, LetBack:
 		f.A %= s.nodes()
 	case MemberGone, MemberLags:
 		f.A %= members
@@ -136,6 +139,8 @@ func (f Fault) String() string {
 		return fmt.Sprintf("instance %d does not hear the store, which hears it, for %v", f.A, lasts)
 	case StoreSlow:
 		return fmt.Sprintf("instance %d and the store take up to %v to hear each other for %v", f.A, by, lasts)
+	case WatchHangs:
+		return fmt.Sprintf("the watch of instance %d falls silent", f.A)
 	case StoreLate:
 		return fmt.Sprintf("requests of instance %d reach the store after they were given up for %v", f.A, lasts)
 	case StoreDown:
@@ -180,6 +185,10 @@ func (f Fault) String() string {
 		return fmt.Sprintf("an operator at instance %d drains endpoint %d for %v", f.A, f.B, lasts)
 	case DrainService:
 		return fmt.Sprintf("an operator at instance %d drains service %d for %v", f.A, f.B, lasts)
+	case Pin:
+		return fmt.Sprintf("an operator at instance %d pins region r%d up for %v", f.A, f.B, lasts)
+	case LetBack:
+		return fmt.Sprintf("an operator at instance %d lets region r%d back", f.A, f.B)
 	}
-	return fmt.Sprintf("an operator at instance %d ends the drains of regions", f.A)
+	return fmt.Sprintf("an operator at instance %d ends the drains and pins of regions", f.A)
 }

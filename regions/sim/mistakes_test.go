@@ -108,6 +108,33 @@ var mistakes = []struct {
 	{"a lost delete is never looked for", "regions/store/protocol/reader.go", []string{
 		"now.Add(r.timing.vary(r.timing.Relist))", "now.Add(24*time.Hour)",
 	}},
+	{"the hold is forgotten", "regions/comeback.go", []string{
+		"return later(m.Fell.Add(r.Recovery.Hold), ", "return later(m.Fell, ",
+	}},
+	{"a failback needs nobody's word", "regions/comeback.go", []string{
+		"if given.IsZero() || given.Before(m.Out) {\n\t\t\treturn time.Time{}", "if given.IsZero() || given.Before(m.Out) {\n\t\t\treturn at",
+	}},
+	{"what waits serves like the others", "regions/steering/decide.go", []string{
+		"\tcase r.Waiting || v.Waiting:\n\t\te.standing = spare\n", "",
+	}},
+	{"the epoch forgets how far a region is back", "regions/epoch.go", []string{
+		"v.Ramp<<1|bits(v.Lacks != \"\"))", "bits(v.Lacks != \"\"))",
+	}},
+	{"marks need no majority", "regions/mark.go", []string{
+		"len(claims) > c.speaking/2 {", "len(claims) > 0 {",
+		"agreed = claims[c.speaking/2].bounded(c.now)", "agreed = claims[0].bounded(c.now)",
+	}},
+	{"the need of another service is forgotten", "regions/lack.go", []string{
+		"case at.serving == 0:", "case at.serving < 0:",
+	}},
+	{"a silent watch is waited for", "regions/store/protocol/reader.go", []string{
+		"case r.watched && !now.Before(r.silent):", "case r.watched && !now.Before(r.silent.Add(time.Hour)):",
+	}},
+	{"an event is applied whatever its revision", "regions/store/protocol/mirror.go", []string{
+		"\t\tif e.Mod <= m.listed {\n", "\t\tif false {\n",
+		"case known && old.mod >= e.Mod, !known && e.Gone:", "case known && old.mod < 0, !known && e.Gone:",
+		"\tcase past:\n", "\tcase past && false:\n",
+	}},
 	{"a lease that is gone is not made again", "regions/store/protocol/writer.go", []string{
 		"case errors.Is(failure, ErrLeaseNotFound) && !r.again:", "case errors.Is(failure, ErrLeaseNotFound) && w.lease < 0:",
 	}},

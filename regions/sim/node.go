@@ -58,6 +58,7 @@ type session struct {
 	began    time.Duration
 	member   int
 	watch    *simetcd.Watch
+	hangs    *simetcd.Watch // this one says nothing any more
 	words    []protocol.Word
 	expected int64 // words up to this revision are on their way
 	listing  bool

@@ -19,12 +19,16 @@ func (s *sim) operate(f Fault, n *node) {
 	switch f.Kind {
 	case Drain:
 		if leavesOne(w, f.B) {
-			s.drain(n, w, regions.OverrideRegion, s.topology.Regions[f.B].Name, f.For)
+			s.override(n, w, regions.Override{Kind: regions.OverrideRegion, Name: s.topology.Regions[f.B].Name}, f.For)
 		}
 	case DrainEndpoint:
-		s.drain(n, w, regions.OverrideEndpoint, s.targets[f.B].id, f.For)
+		s.override(n, w, regions.Override{Kind: regions.OverrideEndpoint, Name: s.targets[f.B].id}, f.For)
 	case DrainService:
-		s.drain(n, w, regions.OverrideService, strings.TrimSuffix(s.topology.Services[f.B].Name, "."), f.For)
+		s.override(n, w, regions.Override{Kind: regions.OverrideService, Name: strings.TrimSuffix(s.topology.Services[f.B].Name, ".")}, f.For)
+	case Pin:
+		s.override(n, w, regions.Override{Kind: regions.OverrideRegion, Name: s.topology.Regions[f.B].Name, Action: regions.ActionPin}, f.For)
+	case LetBack:
+		s.override(n, w, regions.Override{Kind: regions.OverrideFailback, Name: s.topology.Regions[f.B].Name}, f.For)
 	case Undrain:
 		for _, o := range w.Overrides {
 			if o.Kind == regions.OverrideRegion {
@@ -44,17 +48,15 @@ func leavesOne(w *regions.World, but int) bool {
 	return false
 }
 
-// drain writes an override, on the strength of the world that the instance
-// shows now: as package admin, it builds on the revision of that world. It
-// arrives when the network lets it.
-func (s *sim) drain(n *node, w *regions.World, kind regions.OverrideKind, name string, lasts time.Duration) {
-	o := regions.Override{
-		Kind: kind, Name: name, Owner: fmt.Sprintf("ann-%d", s.steps), Reason: "drill", Created: n.now(), Expires: n.now().Add(lasts),
-	}
+// override writes one, on the strength of the world that the instance shows
+// now: as package admin, it builds on the revision of that world. It arrives
+// when the network lets it.
+func (s *sim) override(n *node, w *regions.World, o regions.Override, lasts time.Duration) {
+	o.Owner, o.Reason, o.Created, o.Expires = fmt.Sprintf("ann-%d", s.steps), "drill", n.now(), n.now().Add(lasts)
 	basis := w.Revision
 	s.carry(n, func(do protocol.Carrier) {
 		err := protocol.PutOverride(do, keys, n.now(), o, basis, false)
-		s.say("an operator at %s drains %s %s until %s: %v", n.name, kind, name, o.Expires.Format(time.TimeOnly), err)
+		s.say("an operator at %s: %s %s %s until %s: %v", n.name, o.Kind, o.Name, o.Verb(), o.Expires.Format(time.TimeOnly), err)
 		if err == nil {
 			s.oracle.overrideWritten()
 		}

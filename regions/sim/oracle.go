@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/steerdns/steerdns/healthcheck"
@@ -33,6 +34,7 @@ type oracle struct {
 	counts   time.Duration // how long a vote may count in this story
 	slow     time.Duration // of that, what its slow messages and silent watches add
 	restores bool          // the story has a restore from a backup
+	gaps     bool          // the story has watches that leave things out, or tell the old after the new
 	steps    bool          // the story has a clock step
 	healed   bool
 	known    []*knowledge // by node
@@ -66,6 +68,8 @@ type knowledge struct {
 
 	last   *regions.World // the last one, nil at the beginning of a life
 	lastAt time.Duration
+	fell   []time.Duration // by region: no later than this it fell, as of when it left; never: it is not out
+	wasOut []bool          // by region: it has seen it out, in any life
 	saves  saves
 }
 
@@ -84,6 +88,8 @@ func newOracle(s *sim) *oracle {
 func (o *oracle) begin() {
 	for range o.sim.nodes {
 		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never, unseen: never, written: never}
+		k.wasOut = make([]bool, len(o.sim.topology.Regions))
+		k.fell = slices.Repeat([]time.Duration{never}, len(o.sim.topology.Regions))
 		for i := range k.votes {
 			k.votes[i] = record{lastDown: never}
 		}
@@ -97,6 +103,8 @@ func (o *oracle) begin() {
 			o.slow = max(o.slow, silence)
 		case StoreRestored:
 			o.restores = true
+		case Compaction, DeletesLost, WatchBackward:
+			o.gaps = true
 		case ClockStep:
 			o.steps = true
 		case Crash, Restart:
@@ -117,6 +125,9 @@ func (o *oracle) born(n *node) {
 	k.cluster, k.revision, k.accepted, k.contact, k.bornAt = 0, 0, 0, o.sim.now, o.sim.now
 	for i := range k.votes {
 		k.votes[i] = record{lastDown: k.votes[i].lastDown, since: o.sim.now}
+	}
+	for r := range k.fell {
+		k.fell[r] = never
 	}
 	o.sim.say("%s starts", n.name)
 }
@@ -228,6 +239,7 @@ func (o *oracle) picture(n *node, p *regions.Picture, believed bool) {
 		k.turned, k.accepted = o.sim.now, 0
 	}
 	k.cluster, k.revision, k.informed = p.Cluster, p.Revision, true
+	o.drainsTrue(n, p)
 }
 
 // saves is what is known of a node's disk.

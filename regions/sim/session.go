@@ -91,7 +91,7 @@ func (s *session) ask() {
 			return
 		}
 		word := n.sim.store.cluster.Progress()
-		n.sim.after(s.delay(), func() { s.hearIf(n.cut == 0 && n.deaf == 0 && s.watch == w, word) })
+		n.sim.after(s.delay(), func() { s.hearIf(n.cut == 0 && n.deaf == 0 && s.watch == w && s.hangs != w, word) })
 	})
 }
 

@@ -178,10 +178,10 @@ var points = []geo.Point{{Lat: 39, Lon: -77}, {Lat: 53, Lon: -6}, {Lat: 19, Lon:
 
 func (s *sim) newTopology() *regions.Topology {
 	shape := s.story.Shape
-	t := &regions.Topology{Hash: "0123456789abcdef", Brake: shape.Brake}
+	t := &regions.Topology{Hash: "0123456789abcdef", Brake: shape.Brake, Damping: shape.Damping}
 	for r := range shape.Instances {
 		t.Regions = append(t.Regions, regions.Region{
-			Name: fmt.Sprintf("r%d", r), At: points[r], Country: "US", Continent: "NA", Capacity: 1, MinUp: shape.MinUp,
+			Name: fmt.Sprintf("r%d", r), At: points[r], Country: "US", Continent: "NA", Capacity: 1, MinUp: shape.MinUp, Recovery: shape.Recovery,
 		})
 	}
 	s.check = healthcheck.Check{
@@ -198,6 +198,9 @@ func (s *sim) newService(svc int) regions.Service {
 	name := fmt.Sprintf("s%d.example.com", svc)
 	service := regions.Service{
 		Name: name + ".", TTLMin: ttlMin, TTLMax: ttlMax, Check: s.check, AllDown: shape.AllDown, Policy: regions.DefaultPolicy(),
+	}
+	if shape.Needs && svc == 1 {
+		service.Needs = []int{0}
 	}
 	if shape.AllDown == regions.Fallback {
 		service.Fallback = []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, 250})}

@@ -212,7 +212,7 @@ func (s *session) expectWords(revision int64) {
 // told when the network is whole again.
 func (s *session) deliver(w *simetcd.Watch, revision int64) {
 	n, st := s.node, s.node.sim.store
-	if w == nil || s.watch != w || !s.open() {
+	if w == nil || s.watch != w || s.hangs == w || !s.open() {
 		return
 	}
 	if n.cut > 0 || n.deaf > 0 || !st.answers(s.member) {
@@ -221,7 +221,7 @@ func (s *session) deliver(w *simetcd.Watch, revision int64) {
 	}
 	w.LoseDeletes, w.Backwards, w.Repeat = st.lose > 0, st.back > 0, 0
 	if st.repeat > 0 {
-		w.Repeat = 3
+		w.Repeat = 1 + st.sim.net.below(8)
 	}
 	s.words = append(s.words, st.cluster.PollTo(w, revision)...)
 	if len(s.words) > 0 {

@@ -27,6 +27,9 @@ type Shape struct {
 	Brake     regions.Brake
 	AllDown   regions.AllDown
 	MinUp     float64
+	Needs     bool // the second service needs the first
+	Recovery  regions.Recovery
+	Damping   regions.Damping
 }
 
 // Fault is one thing that goes wrong, or that an operator does, for a while.
@@ -43,6 +46,10 @@ func NewStory(seed uint64) Story {
 	s := Story{Seed: seed, Shape: newShape(d), Length: d.span(14*time.Second, 32*time.Second), Settle: d.one(8)}
 	if d.one(10) {
 		s.Length *= 2
+	}
+	s.Shape.Needs = s.Shape.Services == 2 && d.one(2)
+	if d.one(3) {
+		s.Shape.Recovery, s.Shape.Damping = newRecovery(d, s.Settle)
 	}
 	for range 1 + d.below(6) {
 		f := newFault(d, s.Shape, s.Length)
@@ -78,6 +85,27 @@ func newShape(d *dice) Shape {
 	return s
 }
 
+// newRecovery is a way back that is not at once. A fleet that has to agree on
+// the truth in the end does not wait for an operator.
+func newRecovery(d *dice, settles bool) (r regions.Recovery, damping regions.Damping) {
+	if !d.one(3) {
+		r.Hold = d.span(3*time.Second, 15*time.Second)
+	}
+	if d.one(2) {
+		r.SlowStart = d.span(2*time.Second, 12*time.Second)
+	}
+	switch {
+	case d.one(3):
+		r.Failback, r.After = regions.FailbackAfter, d.span(2*time.Second, 8*time.Second)
+	case !settles && d.one(4):
+		r.Failback = regions.FailbackManual
+	}
+	if d.one(4) {
+		damping = regions.Damping{HalfLife: d.span(5*time.Second, 15*time.Second), Suppress: 1.5, Reuse: 0.75, Longest: 20 * time.Second}
+	}
+	return r, damping
+}
+
 // nodes counts the instances.
 func (s Shape) nodes() int {
 	n := 0
@@ -97,6 +125,11 @@ func (s Story) String() string {
 		s.Seed, len(s.Shape.Instances), s.Shape.Instances, s.Shape.Endpoints, s.Shape.Services)
 	fmt.Fprintf(&b, "  brake %.0f%% in %v, all-down policy %d, %v long, settles: %v\n",
 		100*s.Shape.Brake.Share, s.Shape.Brake.Window, s.Shape.AllDown, s.Length.Round(time.Millisecond), s.Settle)
+	if r := s.Shape.Recovery; r != (regions.Recovery{}) || s.Shape.Damping.HalfLife > 0 || s.Shape.Needs {
+		fmt.Fprintf(&b, "  hold %v, failback %s %v, slow start %v, damping by half in %v, needs: %v\n",
+			r.Hold.Round(time.Millisecond), [...]string{"auto", "after", "manual"}[r.Failback], r.After.Round(time.Millisecond),
+			r.SlowStart.Round(time.Millisecond), s.Shape.Damping.HalfLife.Round(time.Millisecond), s.Shape.Needs)
+	}
 	for i, f := range s.Faults {
 		fmt.Fprintf(&b, "  [%d] %8s  %s\n", i, stamp(f.At), f)
 	}

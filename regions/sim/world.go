@@ -27,6 +27,7 @@ func (o *oracle) world(n *node, w *regions.World) {
 	}
 	o.freshHolds(n, w)
 	o.brakeHolds(n, w)
+	o.returnsHold(n, k, last, w)
 	o.drainsHold(n, k, last, w)
 	if last == nil || last.Epoch != w.Epoch || last.Topology != w.Topology {
 		o.sim.say("%s is in epoch %s at revision %d%s", n.name, w.Epoch, w.Revision, marks(w))
@@ -236,7 +237,7 @@ func (o *oracle) brakeHolds(n *node, w *regions.World) {
 		switch v := &w.Regions[i]; {
 		case v.Drained != nil:
 			drained++
-		case v.State == healthcheck.Down && !v.Held:
+		case v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || v.Waiting):
 			out++
 		}
 	}

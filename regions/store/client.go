@@ -26,6 +26,10 @@ import (
 // shorter.
 const callTimeout = 5 * time.Second
 
+// deadPeer is how long what was sent may stay unacknowledged before the
+// connection counts as dead (TCP_USER_TIMEOUT, where the system has it).
+const deadPeer = 2 * time.Second
+
 // diagnoseTimeout bounds the look at why nobody answers.
 const diagnoseTimeout = 500 * time.Millisecond
 
@@ -41,7 +45,7 @@ func (s *Store) dial(ctx context.Context, endpoints []string) (*clientv3.Client,
 		Endpoints:            endpoints,
 		DialTimeout:          callTimeout,
 		DialKeepAliveTime:    10 * time.Second,
-		DialKeepAliveTimeout: callTimeout,
+		DialKeepAliveTimeout: deadPeer,
 		TLS:                  conf,
 		Username:             s.opt.Remote.Username,
 		Password:             s.opt.Remote.Password,

@@ -48,9 +48,19 @@ func (s *Store) turn(ctx context.Context, to peer, endpoints []string, first boo
 	return s.writer.Due(), nil
 }
 
+// firstTimeout bounds a round after one that went well. A follower hands a
+// write on to a leader that may be gone, and never asks again: a second
+// attempt, after an election, is sooner done than the first one given up by
+// etcd.
+const firstTimeout = 2 * time.Second
+
 // round is one attempt to write all there is.
 func (s *Store) round(ctx context.Context, to peer) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	patience := firstTimeout
+	if s.failing {
+		patience = callTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for asked := false; ; asked = true {
 		request, more, err := s.writer.Next(time.Now())
@@ -77,6 +87,7 @@ func (s *Store) round(ctx context.Context, to peer) error {
 
 // wrote reports how a round went.
 func (s *Store) wrote(err error, endpoints []string, took time.Duration) {
+	s.failing = err != nil
 	if err == nil {
 		s.report.writes("")
 		return

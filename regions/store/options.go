@@ -29,7 +29,7 @@ type Options struct {
 	VoteBeat time.Duration // the longest time between two writes of votes; default 5s, at most MaxBeat
 	LeaseTTL time.Duration // life of votes after the last sign of their instance; default 15s, at least two beats
 	Relist   time.Duration // between two full lists; default 60s, varied by a quarter
-	Silence  time.Duration // a watch that says nothing for so long is torn down; default 10s
+	Silence  time.Duration // a watch that says nothing for so long is torn down; default 6s
 	Coalesce time.Duration // the shortest time between two writes of votes; default 100ms
 
 	connect func(ctx context.Context, endpoints []string) (peer, error) // nil: to etcd
@@ -75,7 +75,7 @@ func (o Options) withDefaults() Options {
 	orDuration(&o.VoteBeat, 5*time.Second)
 	orDuration(&o.LeaseTTL, 15*time.Second)
 	orDuration(&o.Relist, time.Minute)
-	orDuration(&o.Silence, 10*time.Second)
+	orDuration(&o.Silence, 6*time.Second)
 	orDuration(&o.Coalesce, 100*time.Millisecond)
 	return o
 }

@@ -12,9 +12,9 @@ import (
 type Watch struct {
 	// LoseDeletes leaves deletions out (etcd issues 17529, 18089 and 19179).
 	LoseDeletes bool
-	// Repeat tells so many events again before what is new; Backwards gives
-	// what is new in the wrong order, a response for each event (etcd before
-	// 3.5.8).
+	// Repeat tells the event that came so many before what is new again, after
+	// it, without what has followed since; Backwards gives what is new in the
+	// wrong order, a response for each event (etcd before 3.5.8).
 	Repeat    int
 	Backwards bool
 
@@ -41,14 +41,18 @@ func (c *Cluster) PollTo(w *Watch, to int64) []protocol.Word {
 	end := sort.Search(len(c.history), func(i int) bool { return c.history[i].Mod > to })
 	fresh := first < end
 	w.next = to + 1
-	events := w.choose(c.history[max(0, first-w.Repeat):end])
+	events := w.choose(c.history[first:end])
 	if !fresh || len(events) == 0 {
 		return nil
 	}
+	words := []protocol.Word{{Cluster: c.id, Events: events}}
 	if w.Backwards {
-		return backwards(c.id, events)
+		words = backwards(c.id, events)
 	}
-	return []protocol.Word{{Cluster: c.id, Events: events}}
+	if old := first - w.Repeat; w.Repeat > 0 && old >= 0 {
+		words = append(words, backwards(c.id, w.choose(c.history[old:old+1]))...)
+	}
+	return words
 }
 
 // choose is the events that this watch tells of.
