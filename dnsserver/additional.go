@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/steerdns/steerdns/dnsserver/synth"
 	"github.com/steerdns/steerdns/dnsserver/zone"
 )
 
@@ -89,7 +90,7 @@ func (p *planner) addSteered(name []byte, res zone.Result, rtype uint16) {
 	d := p.decide(res.Service, fam)
 	for _, a := range addresses(svc, fam, &d) {
 		p.tailored = true
-		p.additional = append(p.additional, address(name, a, d.TTL))
+		p.additional = append(p.additional, synth.Address(zone.NameString(name), a, d.TTL))
 	}
 }
 

@@ -1,13 +1,10 @@
 package dnsserver
 
 import (
-	"net"
-	"net/netip"
-
 	"github.com/miekg/dns"
 
+	"github.com/steerdns/steerdns/dnsserver/synth"
 	"github.com/steerdns/steerdns/dnsserver/zone"
-	"github.com/steerdns/steerdns/regions"
 	"github.com/steerdns/steerdns/regions/steering"
 )
 
@@ -44,40 +41,12 @@ func (p *planner) binding(owner []byte, service int, rtype uint16) (rr dns.RR, v
 	if len(hints4)+len(hints6) == 0 {
 		return nil, v4, v6
 	}
-	b := dns.SVCB{Hdr: header(owner, rtype, svc.TTLMax), Priority: 1, Target: ".", Value: params(svc.Binding(rtype))}
+	ttl := svc.TTLMax
 	if len(hints4) > 0 {
-		b.Hdr.Ttl = min(b.Hdr.Ttl, v4.TTL)
-		b.Value = append(b.Value, &dns.SVCBIPv4Hint{Hint: ips(hints4)})
+		ttl = min(ttl, v4.TTL)
 	}
 	if len(hints6) > 0 {
-		b.Hdr.Ttl = min(b.Hdr.Ttl, v6.TTL)
-		b.Value = append(b.Value, &dns.SVCBIPv6Hint{Hint: ips(hints6)})
+		ttl = min(ttl, v6.TTL)
 	}
-	if rtype == dns.TypeHTTPS {
-		return &dns.HTTPS{SVCB: b}, v4, v6
-	}
-	return &b, v4, v6
-}
-
-// params are the parameters that configuration gives, in ascending order of
-// their keys (RFC 9460 2.2).
-func params(b *regions.Binding) (out []dns.SVCBKeyValue) {
-	if b == nil {
-		return nil
-	}
-	if len(b.ALPN) > 0 {
-		out = append(out, &dns.SVCBAlpn{Alpn: b.ALPN})
-	}
-	if b.Port != 0 {
-		out = append(out, &dns.SVCBPort{Port: b.Port})
-	}
-	return out
-}
-
-func ips(addrs []netip.Addr) []net.IP {
-	out := make([]net.IP, len(addrs))
-	for i, a := range addrs {
-		out[i] = a.AsSlice()
-	}
-	return out
+	return synth.Binding(zone.NameString(owner), rtype, svc.Binding(rtype), hints4, hints6, ttl), v4, v6
 }

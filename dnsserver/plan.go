@@ -1,7 +1,6 @@
 package dnsserver
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -157,13 +156,6 @@ func (p *planner) fail() {
 
 func header(owner []byte, rtype uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: zone.NameString(owner), Rrtype: rtype, Class: dns.ClassINET, Ttl: ttl}
-}
-
-func address(owner []byte, a netip.Addr, ttl uint32) dns.RR {
-	if a.Is4() {
-		return &dns.A{Hdr: header(owner, dns.TypeA, ttl), A: a.AsSlice()}
-	}
-	return &dns.AAAA{Hdr: header(owner, dns.TypeAAAA, ttl), AAAA: a.AsSlice()}
 }
 
 // target is a name in wire form, nil when it is none.

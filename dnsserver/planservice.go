@@ -6,6 +6,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/steerdns/steerdns/dnsserver/synth"
 	"github.com/steerdns/steerdns/dnsserver/zone"
 	"github.com/steerdns/steerdns/regions"
 	"github.com/steerdns/steerdns/regions/steering"
@@ -66,7 +67,7 @@ func (p *planner) decision(owner []byte, res zone.Result, fam steering.Family, d
 		p.region = d.Candidates[0].Region
 	}
 	for _, a := range addrs {
-		p.answer = append(p.answer, address(owner, a, d.TTL))
+		p.answer = append(p.answer, synth.Address(zone.NameString(owner), a, d.TTL))
 	}
 	return nil
 }

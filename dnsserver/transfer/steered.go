@@ -1,12 +1,12 @@
 package transfer
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 
 	"github.com/miekg/dns"
 
+	"github.com/steerdns/steerdns/dnsserver/synth"
 	"github.com/steerdns/steerdns/dnsserver/zone"
 	"github.com/steerdns/steerdns/regions"
 	"github.com/steerdns/steerdns/regions/steering"
@@ -28,47 +28,16 @@ func steered(w *regions.World, n *zone.Node) []dns.RR {
 	v6 := addresses(w, svc, n.Service, steering.FamilyV6)
 	var out []dns.RR
 	for _, a := range append(v4[:len(v4):len(v4)], v6...) {
-		out = append(out, address(n.String(), a, svc.TTLMin))
+		out = append(out, synth.Address(n.String(), a, svc.TTLMin))
 	}
 	if len(out) == 0 {
 		return nil
 	}
 	if n.SVCB {
-		b := binding(n.String(), dns.TypeSVCB, svc, v4, v6)
-		out = append(out, &b)
+		out = append(out, synth.Binding(n.String(), dns.TypeSVCB, svc.Binding(dns.TypeSVCB), v4, v6, svc.TTLMin))
 	}
 	if n.HTTPS {
-		out = append(out, &dns.HTTPS{SVCB: binding(n.String(), dns.TypeHTTPS, svc, v4, v6)})
-	}
-	return out
-}
-
-// binding is a service's HTTPS or SVCB record with these addresses as hints
-// (RFC 9460 2.4.3 and 7), parameters in ascending order.
-func binding(owner string, rtype uint16, svc *regions.Service, v4, v6 []netip.Addr) dns.SVCB {
-	hdr := dns.RR_Header{Name: owner, Rrtype: rtype, Class: dns.ClassINET, Ttl: svc.TTLMin}
-	b := dns.SVCB{Hdr: hdr, Priority: 1, Target: "."}
-	if given := svc.Binding(rtype); given != nil {
-		if len(given.ALPN) > 0 {
-			b.Value = append(b.Value, &dns.SVCBAlpn{Alpn: given.ALPN})
-		}
-		if given.Port != 0 {
-			b.Value = append(b.Value, &dns.SVCBPort{Port: given.Port})
-		}
-	}
-	if len(v4) > 0 {
-		b.Value = append(b.Value, &dns.SVCBIPv4Hint{Hint: ips(v4)})
-	}
-	if len(v6) > 0 {
-		b.Value = append(b.Value, &dns.SVCBIPv6Hint{Hint: ips(v6)})
-	}
-	return b
-}
-
-func ips(list []netip.Addr) []net.IP {
-	out := make([]net.IP, len(list))
-	for i, a := range list {
-		out[i] = a.AsSlice()
+		out = append(out, synth.Binding(n.String(), dns.TypeHTTPS, svc.Binding(dns.TypeHTTPS), v4, v6, svc.TTLMin))
 	}
 	return out
 }
@@ -152,13 +121,4 @@ func undrained(w *regions.World, svc *regions.Service, service int, fam steering
 		return some
 	}
 	return all
-}
-
-func address(owner string, a netip.Addr, ttl uint32) dns.RR {
-	hdr := dns.RR_Header{Name: owner, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: ttl}
-	if a.Is4() {
-		return &dns.A{Hdr: hdr, A: a.AsSlice()}
-	}
-	hdr.Rrtype = dns.TypeAAAA
-	return &dns.AAAA{Hdr: hdr, AAAA: a.AsSlice()}
 }
