@@ -1,7 +1,8 @@
 package sim
 
 import (
-	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -116,79 +117,51 @@ func newKind(d *dice) Kind {
 	return EndpointDown
 }
 
+// words is each kind in a sentence: A and B are its numbers, BY how much and
+// FOR how long.
+var words = [kinds]string{
+	EndpointDown:  "endpoint A does not answer for FOR",
+	RegionDark:    "region rA is dark for FOR",
+	EndpointFlaps: "endpoint A flaps every BY for FOR",
+	Blind:         "instance A reaches no endpoint for FOR",
+	VantageBlind:  "no instance of region rA reaches an endpoint for FOR",
+	ProbesCut:     "region rA does not reach endpoints of region rB for FOR",
+	StoreCut:      "instance A and the store are cut off from each other for FOR",
+	RepliesCut:    "instance A does not hear the store, which hears it, for FOR",
+	StoreSlow:     "instance A and the store take up to BY to hear each other for FOR",
+	WatchHangs:    "the watch of instance A falls silent",
+	StoreLate:     "requests of instance A reach the store after they were given up for FOR",
+	StoreDown:     "the store has no quorum for FOR",
+	LeaderChange:  "the store gets a new leader",
+	LeasesRevoked: "the store ends all leases at once",
+	Compaction:    "the store compacts, and watches lose deletions for FOR",
+	DeletesLost:   "watches lose deletions for FOR",
+	WatchRepeats:  "watches repeat old events for FOR",
+	WatchBackward: "watches tell events backwards for FOR",
+	MemberGone:    "member A of the store answers nobody for FOR",
+	MemberLags:    "watches of member A are BY late for FOR",
+	StoreLost:     "the store is lost; an empty one takes its place",
+	StoreRestored: "the store is restored from a backup BY old, new id: ODD",
+	NoSpace:       "the store takes no writes for FOR",
+	Garbage:       "somebody writes nonsense into the store",
+	Crash:         "instance A dies (HOW) and starts again after FOR",
+	Restart:       "instance A stops in good order and starts again after FOR",
+	DiskFull:      "the disk of instance A is full for FOR",
+	BitFlips:      "a bit of the saved state of instance A flips",
+	ClockStep:     "the wall clock of instance A steps by BY",
+	Drain:         "an operator at instance A drains region rB for FOR",
+	DrainEndpoint: "an operator at instance A drains endpoint B for FOR",
+	DrainService:  "an operator at instance A drains service B for FOR",
+	Undrain:       "an operator at instance A ends the drains and pins of regions",
+	Pin:           "an operator at instance A pins region rB up for FOR",
+	LetBack:       "an operator at instance A lets region rB back",
+}
+
 // String is the fault in a sentence.
 func (f Fault) String() string {
-	lasts := f.For.Round(time.Millisecond)
-	by := f.By.Round(time.Millisecond)
-	switch f.Kind {
-	case EndpointDown:
-		return fmt.Sprintf("endpoint %d does not answer for %v", f.A, lasts)
-	case RegionDark:
-		return fmt.Sprintf("region r%d is dark for %v", f.A, lasts)
-	case EndpointFlaps:
-		return fmt.Sprintf("endpoint %d flaps every %v for %v", f.A, by, lasts)
-	case Blind:
-		return fmt.Sprintf("instance %d reaches no endpoint for %v", f.A, lasts)
-	case VantageBlind:
-		return fmt.Sprintf("no instance of region r%d reaches an endpoint for %v", f.A, lasts)
-	case ProbesCut:
-		return fmt.Sprintf("region r%d does not reach endpoints of region r%d for %v", f.A, f.B, lasts)
-	case StoreCut:
-		return fmt.Sprintf("instance %d and the store are cut off from each other for %v", f.A, lasts)
-	case RepliesCut:
-		return fmt.Sprintf("instance %d does not hear the store, which hears it, for %v", f.A, lasts)
-	case StoreSlow:
-		return fmt.Sprintf("instance %d and the store take up to %v to hear each other for %v", f.A, by, lasts)
-	case WatchHangs:
-		return fmt.Sprintf("the watch of instance %d falls silent", f.A)
-	case StoreLate:
-		return fmt.Sprintf("requests of instance %d reach the store after they were given up for %v", f.A, lasts)
-	case StoreDown:
-		return fmt.Sprintf("the store has no quorum for %v", lasts)
-	case LeaderChange:
-		return "the store gets a new leader"
-	case LeasesRevoked:
-		return "the store ends all leases at once"
-	case Compaction:
-		return fmt.Sprintf("the store compacts, and watches lose deletions for %v", lasts)
-	case DeletesLost:
-		return fmt.Sprintf("watches lose deletions for %v", lasts)
-	case WatchRepeats:
-		return fmt.Sprintf("watches repeat old events for %v", lasts)
-	case WatchBackward:
-		return fmt.Sprintf("watches tell events backwards for %v", lasts)
-	case MemberGone:
-		return fmt.Sprintf("member %d of the store answers nobody for %v", f.A, lasts)
-	case MemberLags:
-		return fmt.Sprintf("watches of member %d are %v late for %v", f.A, by, lasts)
-	case StoreLost:
-		return "the store is lost; an empty one takes its place"
-	case StoreRestored:
-		return fmt.Sprintf("the store is restored from a backup %v old, new id: %v", by, f.B%2 == 1)
-	case NoSpace:
-		return fmt.Sprintf("the store takes no writes for %v", lasts)
-	case Garbage:
-		return "somebody writes nonsense into the store"
-	case Crash:
-		return fmt.Sprintf("instance %d dies (%s) and starts again after %v", f.A, []string{"killed", "power lost", "while saving"}[f.B], lasts)
-	case Restart:
-		return fmt.Sprintf("instance %d stops in good order and starts again after %v", f.A, lasts)
-	case DiskFull:
-		return fmt.Sprintf("the disk of instance %d is full for %v", f.A, lasts)
-	case BitFlips:
-		return fmt.Sprintf("a bit of the saved state of instance %d flips", f.A)
-	case ClockStep:
-		return fmt.Sprintf("the wall clock of instance %d steps by %v", f.A, by)
-	case Drain:
-		return fmt.Sprintf("an operator at instance %d drains region r%d for %v", f.A, f.B, lasts)
-	case DrainEndpoint:
-		return fmt.Sprintf("an operator at instance %d drains endpoint %d for %v", f.A, f.B, lasts)
-	case DrainService:
-		return fmt.Sprintf("an operator at instance %d drains service %d for %v", f.A, f.B, lasts)
-	case Pin:
-		return fmt.Sprintf("an operator at instance %d pins region r%d up for %v", f.A, f.B, lasts)
-	case LetBack:
-		return fmt.Sprintf("an operator at instance %d lets region r%d back", f.A, f.B)
-	}
-	return fmt.Sprintf("an operator at instance %d ends the drains and pins of regions", f.A)
+	return strings.NewReplacer(
+		"A", strconv.Itoa(f.A), "BY", f.By.Round(time.Millisecond).String(), "B", strconv.Itoa(f.B),
+		"FOR", f.For.Round(time.Millisecond).String(), "ODD", strconv.FormatBool(f.B%2 == 1),
+		"HOW", []string{"killed", "power lost", "while saving"}[f.B%3],
+	).Replace(words[f.Kind])
 }
