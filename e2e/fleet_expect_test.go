@@ -164,7 +164,7 @@ func doExpect(s *story, args []string) error {
 var claims = map[string]func(s *story, words []string) error{
 	"steady": expectSteady, "whole": expectWhole, "alike": expectAlike, "status": expectStatus, "log": expectLog,
 	"ready": expectReady, "age": expectAge, "metric": expectMetric, "transitions": expectTransitions,
-	"cluster": expectClusterVersion, "votes": expectVotes, "pace": expectPace,
+	"cluster": expectClusterVersion, "votes": expectVotes, "pace": expectPace, "heard": expectHeard,
 }
 
 // expectSteady: nothing changes for so long. What must be and must not be was
@@ -280,6 +280,18 @@ func expectAge(s *story, words []string) error {
 		}
 		if err == nil {
 			s.t.Logf("  %s: %.2fs since %s, it says %.2fs", u.name, truth, words[2], st.Store.StateAge)
+		}
+		return err
+	})
+}
+
+// expectHeard: expect heard INSTANCES: each has just heard the store, so that
+// what it says of its state's age counts from here.
+func expectHeard(s *story, words []string) error {
+	return s.eachOf(words[0], func(u *unit) error {
+		st, err := u.status()
+		if err == nil && (!st.Store.Connected || st.Store.StateAge > 0.5) {
+			err = fmt.Errorf("its state is %.2fs old", st.Store.StateAge)
 		}
 		return err
 	})
