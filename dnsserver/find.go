@@ -26,13 +26,15 @@ var (
 	servFail = &compiled{rcode: wire.RcodeServFail, service: -1, region: -1}
 )
 
-// find finds the answer to a well-formed query of class IN.
-func (v *View) find(q *wire.Query, client netip.Addr) hit {
+// find finds the answer to a well-formed query of class IN. h is a hit of no
+// zone.
+func (v *View) find(q *wire.Query, client netip.Addr, h *hit) {
 	s := start{res: v.zones.Lookup(q.Name(), q.QType), qtype: q.QType}
 	if s.res.Outcome == zone.Refused {
-		return hit{c: &refusedZone, zone: -1}
+		h.c = &refusedZone
+		return
 	}
-	h := hit{zone: s.res.Zone.Index, node: s.res.Node.ID, serials: v.serials}
+	h.zone, h.node, h.serials = s.res.Zone.Index, s.res.Node.ID, v.serials
 	steered := false
 	switch s.res.Outcome {
 	case zone.Steered:
@@ -49,7 +51,6 @@ func (v *View) find(q *wire.Query, client netip.Addr) hit {
 	if h.c == nil {
 		h.c, h.scope = v.once(s, q, client)
 	}
-	return h
 }
 
 // clientCell is where a client is, as far as an answer may depend on it.

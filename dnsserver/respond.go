@@ -118,7 +118,7 @@ func (r *Responder) Respond(dst, query []byte, client netip.Addr, tr Transport, 
 	}
 	r.verify(&a)
 	l := r.live.Load()
-	a.hit = r.find(l, &a)
+	r.find(l, &a)
 	limited := r.rrl.judge(&a)
 	if limited == limitDrop {
 		r.tape(&a, l, nil, limited)
@@ -146,23 +146,26 @@ func (a *asked) deserves() bool {
 	return true
 }
 
-func (r *Responder) find(l *live, a *asked) hit {
+// find finds the answer, in place: copying hits costs more than finding them.
+func (r *Responder) find(l *live, a *asked) {
 	q := &a.q
+	a.zone = -1
 	switch {
 	case a.denied:
-		return hit{c: &prohibited, zone: -1}
+		a.hit.c = &prohibited
 	case r.wantsBetterCookie(a):
-		return hit{c: &badCookie, zone: -1}
+		a.hit.c = &badCookie
 	case a.status != wire.OK:
-		return hit{c: &faults[a.status], zone: -1}
+		a.hit.c = &faults[a.status]
 	case a.signed != nil && a.signed.Fault() != 0:
-		return hit{c: notAuth, zone: -1}
+		a.hit.c = notAuth
 	case q.QClass == wire.ClassCH:
-		return hit{c: r.findChaos(q), zone: -1}
+		a.hit.c = r.findChaos(q)
 	case q.QType == wire.TypeIXFR, q.QType == wire.TypeAXFR:
-		return r.transfer(a)
+		r.transfer(a)
 	case l == nil:
-		return hit{c: &notReady, zone: -1}
+		a.hit.c = &notReady
+	default:
+		l.view.find(q, a.client, &a.hit)
 	}
-	return l.view.find(q, a.client)
 }

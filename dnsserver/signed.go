@@ -23,11 +23,11 @@ func (r *Responder) verify(a *asked) {
 
 // transfer answers what asks for a whole zone and did not come over a stream,
 // where transfer.Server answers.
-func (r *Responder) transfer(a *asked) hit {
+func (r *Responder) transfer(a *asked) {
+	a.hit.c = &prohibited
 	if r.transfers == nil || a.tr != UDP {
-		return hit{c: &prohibited, zone: -1}
+		return
 	}
-	a.hit = hit{c: &prohibited, zone: -1}
 	opt := r.options(a)
 	room := r.limit(a) - wire.HeaderLen - a.q.QuestionLen() - wire.OPTLen(&a.q.EDNS, &opt)
 	answer, records, rcode, ede := r.transfers.Datagram(a.query, &a.q, a.client, a.signed.Key(), room)
@@ -35,7 +35,7 @@ func (r *Responder) transfer(a *asked) hit {
 	if records > 0 {
 		c.counts.Answer, c.flags = records, wire.FlagAA
 	}
-	return hit{c: c, zone: -1, ede: ede}
+	a.hit.c, a.hit.ede = c, ede
 }
 
 var errPanic = errors.New("a transfer failed inside the server")
