@@ -49,5 +49,23 @@ func (r *replies) transfer(query []byte) (err error) {
 			err = errPanic
 		}
 	}()
-	return r.server.opt.Transfers.Stream(query, r.client, r.write)
+	emit := r.write
+	if len(r.server.responder.tapes) > 0 {
+		emit = r.taping(query)
+	}
+	return r.server.opt.Transfers.Stream(query, r.client, emit)
+}
+
+// taping puts a transfer and its first message on the tapes that want it.
+func (r *replies) taping(query []byte) func(frame []byte) error {
+	first := true
+	return func(frame []byte) error {
+		if message := frame[2:]; first {
+			first = false
+			a := &asked{query: query, client: r.client, tr: r.transport, c: r.counters}
+			a.hit = hit{c: &compiled{rcode: uint16(message[3] & 0xf), service: -1, region: -1}, zone: -1}
+			r.server.responder.tape(a, nil, message, limitNone)
+		}
+		return r.write(frame)
+	}
 }

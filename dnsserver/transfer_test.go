@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -501,3 +502,31 @@ func wantZone(t *testing.T, r io.Reader, mac string, n int) {
 		t.Errorf("%d records are missing", n)
 	}
 }
+
+// A transfer over a stream is one record on a tape, with its first message.
+func TestTransfersAreTaped(t *testing.T) {
+	var log bytes.Buffer
+	done := make(chan struct{})
+	g := startGiver(t, Options{QueryLog: QueryLogOptions{Share: 1, Log: slog.New(slog.NewTextHandler(writerFunc(func(b []byte) (int, error) {
+		defer close(done)
+		return log.Write(b)
+	}), nil))}})
+	g.give(1, "www A 192.0.2.1\n")
+	if lines, err := g.fetch(axfr("example.net."), ""); err != nil || len(lines) == 0 {
+		t.Fatal(lines, err)
+	}
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("nothing was logged")
+	}
+	for _, want := range []string{"client=127.0.0.1", "transport=tcp", "name=example.net.", "type=AXFR", "rcode=NOERROR"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in %s", want, &log)
+		}
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
