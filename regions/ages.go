@@ -63,10 +63,11 @@ type ages map[string]sighting
 // see notes which ballots moved, and forgets those that are gone. What moved
 // did so after since: the moment at which the store was last known before
 // this, which is now while it is watched. A ballot that is seen for the first
-// time may be as old as its store was away, leases and all: unless trusting,
-// it has to move once before it counts. So has one that moved back, to a lower
-// number or an earlier boot: a backup or a late write brought it, and it says
-// what was long ago.
+// time after a gap may be as old as its store was away, leases and all: unless
+// trusting, it has to move once before it counts. So has one that moved back,
+// to a lower number or an earlier boot: a backup or a late write brought it,
+// and it says what was long ago. One that shows while the store is watched was
+// just written.
 func (a ages) see(ballots []Ballot, trusting bool, since time.Time) {
 	here := make(map[string]bool, len(ballots))
 	for _, b := range ballots {

@@ -83,8 +83,9 @@ func (c *court) look(p *Picture, now time.Time) {
 	if last == nil || c.gap {
 		c.back = now
 	}
+	watched := last != nil && !c.gap && last.Cluster == p.Cluster
 	c.picture, c.looked, c.gap = p, now, false
-	c.ages.see(p.Ballots, !c.knowsVerdicts(), since)
+	c.ages.see(p.Ballots, watched || !c.knowsVerdicts(), since)
 	c.dirty = c.dirty || last == nil || last.Cluster != p.Cluster || !saysTheSame(last, p) || !c.sameTurnout(now)
 	if !c.dirty {
 		c.advance(now)

@@ -293,6 +293,22 @@ func TestStateWaitsForAllVotesAfterAGap(t *testing.T) {
 	})
 }
 
+// An instance that comes while the store is watched is counted at once: what
+// shows then was just written.
+func TestStateCountsANewcomerAtOnce(t *testing.T) {
+	run(t, func(t *testing.T, b *bench) {
+		b.start("r0-a:u u u", "r1-a:d u u")
+		if b.first() != "up suspect" {
+			t.Fatalf("with one of two against it: %s", b.first())
+		}
+		b.SetPicture(b.picture(11, "r0-a:u u u", "r1-a:d u u", "r2-a:d u u"))
+		pause(regions.DefaultCoalesce)
+		if b.first() != "down suspect" {
+			t.Errorf("with two of three against it: %s", b.first())
+		}
+	})
+}
+
 // A gap too short for anybody to have grown stale hides nothing, and an old
 // ballot that comes back is no news.
 func TestStateAgesOverAGap(t *testing.T) {

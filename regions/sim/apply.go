@@ -109,7 +109,7 @@ func (s *sim) beginNetwork(f Fault) (end func()) {
 		return func() { n.slow -= f.By; calm() }
 	}
 	heal := up(&n.late)
-	return func() { heal(); calm() }
+	return func() { heal(); s.after(callTimeout, calm) } // the last one is given up by then
 }
 
 func (s *sim) beginStore(f Fault) (end func()) {

@@ -69,7 +69,7 @@ type knowledge struct {
 	last   *regions.World // the last one, nil at the beginning of a life
 	lastAt time.Duration
 	fell   []time.Duration // by region: no later than this it fell, as of when it left; never: it is not out
-	wasOut []bool          // by region: it has seen it out, in any life
+	outAt  []time.Duration // by region: when it last had it out, in any life
 	saves  saves
 }
 
@@ -88,7 +88,7 @@ func newOracle(s *sim) *oracle {
 func (o *oracle) begin() {
 	for range o.sim.nodes {
 		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never, unseen: never, written: never}
-		k.wasOut = make([]bool, len(o.sim.topology.Regions))
+		k.outAt = slices.Repeat([]time.Duration{never}, len(o.sim.topology.Regions))
 		k.fell = slices.Repeat([]time.Duration{never}, len(o.sim.topology.Regions))
 		for i := range k.votes {
 			k.votes[i] = record{lastDown: never}

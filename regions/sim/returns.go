@@ -21,7 +21,9 @@ func (o *oracle) returnsHold(n *node, k *knowledge, last, w *regions.World) {
 		if v.Waiting && was.State != healthcheck.Down && !was.Waiting && was.Drained == nil && was.Pinned == nil {
 			o.waitHolds(n, r)
 		}
-		k.wasOut[r] = k.wasOut[r] || v.Waiting || v.State == healthcheck.Down && !v.Held
+		if v.Waiting || v.State == healthcheck.Down && !v.Held {
+			k.outAt[r] = o.sim.now
+		}
 		switch {
 		case v.Drained != nil || v.Pinned != nil || v.Held:
 			k.fell[r] = never
@@ -33,7 +35,7 @@ func (o *oracle) returnsHold(n *node, k *knowledge, last, w *regions.World) {
 		default:
 			fell := k.fell[r]
 			k.fell[r] = never
-			if !o.calmSince(fell) || anyDrained(w) { // with fewer regions left, the brake wants it back
+			if !o.calmSince(fell-o.counts) || anyDrained(w) || !o.mostSawOut(r, fell) { // with fewer regions left, the brake wants it back
 				break
 			}
 			if back := fell + recovery.Hold; o.sim.now < back {
@@ -51,27 +53,28 @@ func (o *oracle) waitHolds(n *node, r int) {
 	if !o.solidFor(n, spreads) {
 		return
 	}
-	speak, remember := 0, 0
-	for region := range o.sim.topology.Regions {
-		speaks, remembers := false, false
-		for _, m := range o.sim.nodes {
-			if m.region == region {
-				speaks = speaks || o.solidFor(m, spreads)
-				remembers = remembers || o.of(m).wasOut[r]
-			}
-		}
-		speak, remember = speak+btoi(speaks), remember+btoi(remembers)
-	}
+	speak := o.vantages(func(m *node) bool { return o.solidFor(m, spreads) })
+	remember := o.vantages(func(m *node) bool { return o.of(m).outAt[r] > never })
 	if 2*remember <= speak {
 		o.sim.violate("rule 7", "%s lets region r%d wait, which %d of %d vantages saw leave", n.name, r, remember, speak)
 	}
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
+// mostSawOut says whether most vantages have seen region r out since then:
+// what fewer remember is forgotten.
+func (o *oracle) mostSawOut(r int, since time.Duration) bool {
+	return 2*o.vantages(func(m *node) bool { return o.of(m).outAt[r] >= since }) > len(o.sim.topology.Regions)
+}
+
+// vantages counts the regions that have an instance with a property.
+func (o *oracle) vantages(with func(*node) bool) int {
+	all := map[int]bool{}
+	for _, m := range o.sim.nodes {
+		if with(m) {
+			all[m.region] = true
+		}
 	}
-	return 0
+	return len(all)
 }
 
 func anyDrained(w *regions.World) bool {

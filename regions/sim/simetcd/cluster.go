@@ -37,9 +37,11 @@ type lease struct {
 	keys map[string]bool
 }
 
-// New makes an empty cluster.
+// New makes an empty cluster. No two clusters grant a lease of the same number,
+// nor do a cluster and what is restored from its backup: etcd draws them from
+// the clock and the member.
 func New(id uint64) *Cluster {
-	return &Cluster{id: id, revision: 1, keys: map[string]protocol.Entry{}, leases: map[protocol.Lease]*lease{}}
+	return &Cluster{id: id, revision: 1, granted: protocol.Lease(id << 32), keys: map[string]protocol.Entry{}, leases: map[protocol.Lease]*lease{}}
 }
 
 // ID is the cluster's id.

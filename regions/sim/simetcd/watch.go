@@ -132,6 +132,7 @@ func (c *Cluster) Backup() *Cluster {
 func (c *Cluster) Restored(id uint64, now time.Time) *Cluster {
 	again := c.Backup()
 	again.id = id
+	again.granted = protocol.Lease(now.UnixNano())
 	again.LeaderChanged(now)
 	return again
 }
