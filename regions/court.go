@@ -41,7 +41,7 @@ func newCourt(s *State, now time.Time) *court {
 
 // take adds what came in to the knowledge.
 func (c *court) take(n news, now time.Time) {
-	c.dirty = c.dirty || n.topology != nil || n.restored != nil || n.own != nil || n.gap || c.gap
+	c.dirty = c.dirty || n.topology != nil || n.restored != nil || n.own != nil && c.hearsItself() || n.gap || c.gap
 	if n.topology != nil {
 		c.topology = n.topology
 	}
@@ -168,7 +168,7 @@ func (c *court) judge(now time.Time) {
 		next = earliest(next, until)
 	}
 	w, then := judge(Input{
-		Topology: c.topology, Picture: c.picture, Ballots: fresh, Own: c.ownBallot(),
+		Topology: c.topology, Picture: c.picture, Ballots: fresh, Own: c.own,
 		StoreLost: lost, Previous: c.previous(), Now: now,
 	})
 	c.next = earliest(next, then)
@@ -191,14 +191,10 @@ func (c *court) settling(fresh []Ballot, now time.Time) (until time.Time, is boo
 	return until, now.Before(until)
 }
 
-// ownBallot is this instance's votes of this moment, with its own memory.
-func (c *court) ownBallot() *Ballot {
-	if c.own == nil {
-		return nil
-	}
-	b := *c.own
-	b.Marks = c.marks
-	return &b
+// hearsItself reports whether this instance's own votes may change anything:
+// where the last verdicts stand.
+func (c *court) hearsItself() bool {
+	return c.last == nil || c.last.StoreLost || slices.ContainsFunc(c.last.Regions, func(v Verdict) bool { return v.Frozen })
 }
 
 // knowsVerdicts reports whether there are verdicts to go on with. Without any,

@@ -84,8 +84,8 @@ func (f *fence) pass(cluster uint64, revision int64) string {
 // SetTopology gives the configuration; t must not change afterwards.
 func (s *State) SetTopology(t *Topology) { s.inbox.put(func(n *news) { n.topology = t }) }
 
-// SetOwnVotes gives this instance's own votes, which count at once; the
-// ballot must not change afterwards.
+// SetOwnVotes gives this instance's own votes (see Input.Own); the ballot must
+// not change afterwards.
 func (s *State) SetOwnVotes(b Ballot) { s.inbox.put(func(n *news) { n.own = &b }) }
 
 // SetStoreConnected tells whether the store can be reached. A State begins

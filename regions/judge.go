@@ -12,10 +12,14 @@ type Input struct {
 	// receiver's finding: a ballot is fresh while its (Boot, Seq) changed
 	// lately on the receiver's monotonic clock (see State). A ballot that is
 	// not here abstains: missing is unknown, never down (rule 1).
-	Ballots   []Ballot
-	Own       *Ballot // this instance's votes of this moment, in place of its ballot from the store; nil: none
-	StoreLost bool    // the store is gone: the previous verdicts stand (rule 9)
-	Previous  *World  // nil: none; its topology may be another one, verdicts carry over by name
+	Ballots []Ballot
+	// Own is this instance's votes of this moment; nil: none. They rank last
+	// what they call down where the last verdict stands, and do no more: an
+	// instance that heard itself before the store did would add up votes of
+	// different moments, and find majorities that there never were.
+	Own       *Ballot
+	StoreLost bool   // the store is gone: the previous verdicts stand (rule 9)
+	Previous  *World // nil: none; its topology may be another one, verdicts carry over by name
 	Now       time.Time
 }
 
@@ -49,6 +53,7 @@ func judge(in Input) (*World, time.Time) {
 		next = earliest(next, comeBack(w, nil))
 	} else {
 		next = earliest(next, judgeVotes(w, in, past))
+		demoteFrozen(w, in.Own)
 	}
 	lack(w)
 	w.Epoch = epochOf(w)

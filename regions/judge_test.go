@@ -116,13 +116,24 @@ func TestBlindVantageTipsNothing(t *testing.T) {
 	}
 }
 
-func TestOwnVotesReplaceTheStored(t *testing.T) {
-	top := fleetOf(1, 1)
-	in := input(top, "r0-a:u")
-	own := says("r0-a", "d", top, noon)
+// What an instance finds itself counts when the store has it, like what others
+// find. Where too few vote it ranks last what it calls down.
+func TestOwnVotesOnlyDemoteWhatIsFrozen(t *testing.T) {
+	top := fleetOf(3, 1)
+	own := says("r0-a", "d u u", top, noon)
+	in := input(top, "r0-a:u u u", "r1-a:d u u", "r2-a:u u u")
 	in.Own = &own
-	if v := regions.Judge(in).Endpoints[0][0]; v.State != healthcheck.Down || v.Vantages[0].Up != 0 {
-		t.Errorf("own vote did not replace the stored one: %+v", v)
+	if got := describe(regions.Judge(in).Endpoints[0][0]); got != "up suspect" {
+		t.Errorf("two of three by its own word: %s", got)
+	}
+	in.Previous = regions.Judge(in)
+	in.Ballots = in.Ballots[:1]
+	w := regions.Judge(in)
+	if got := describe(w.Endpoints[0][0]); got != "up frozen demoted" || !strings.Contains(w.Endpoints[0][0].Reason, "own probes") {
+		t.Errorf("one of three: %s (%s)", got, w.Endpoints[0][0].Reason)
+	}
+	if got := describe(w.Endpoints[0][1]); got != "up frozen" {
+		t.Errorf("what it sees up: %s", got)
 	}
 }
 

@@ -106,22 +106,36 @@ func carry(v, last *Verdict, now time.Time) {
 // store is gone (rule 9): alone, it never removes. What it sees up is ranked
 // as usual, and what it does not know stays ranked as it was.
 func demote(w *World, own *Ballot) {
+	eachVote(w, own, func(v *Verdict, vote healthcheck.State) {
+		if vote != healthcheck.Unknown {
+			v.Demoted = v.State != healthcheck.Down && vote == healthcheck.Down
+		}
+	})
+}
+
+// demoteFrozen does the same for what is frozen.
+func demoteFrozen(w *World, own *Ballot) {
+	eachVote(w, own, func(v *Verdict, vote healthcheck.State) {
+		if v.Frozen && v.State != healthcheck.Down && !v.Demoted && vote == healthcheck.Down {
+			v.Demoted = true
+			v.Reason += "; ranked last, since this instance's own probes call it down"
+		}
+	})
+}
+
+// eachVote calls f with every verdict on a target and the own vote on it.
+func eachVote(w *World, own *Ballot, f func(v *Verdict, vote healthcheck.State)) {
 	if own == nil {
 		return
 	}
-	move := func(v *Verdict, id string) {
-		if vote := own.Votes[id].State; vote != healthcheck.Unknown {
-			v.Demoted = v.State != healthcheck.Down && vote == healthcheck.Down
-		}
-	}
 	for s := range w.Topology.Services {
 		for e := range w.Topology.Services[s].Endpoints {
-			move(&w.Endpoints[s][e], w.Topology.Services[s].Endpoints[e].ID)
+			f(&w.Endpoints[s][e], own.Votes[w.Topology.Services[s].Endpoints[e].ID].State)
 		}
 	}
 	for i := range w.Topology.Regions {
-		if w.Topology.Regions[i].Entrance.IsValid() {
-			move(&w.Regions[i], EntranceID(w.Topology.Regions[i].Name))
+		if r := &w.Topology.Regions[i]; r.Entrance.IsValid() {
+			f(&w.Regions[i], own.Votes[EntranceID(r.Name)].State)
 		}
 	}
 }

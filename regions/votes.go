@@ -46,15 +46,11 @@ type voter struct {
 	blind  string // why it abstains as a whole; "": it does not
 }
 
-// countedBallots is the fresh ballots by instance name, one each, with the
-// instance's own votes in place of what the store has of it.
+// countedBallots is the fresh ballots by instance name, one each.
 func countedBallots(in Input) []*Ballot {
-	counted := make([]*Ballot, 0, len(in.Ballots)+1)
-	if in.Own != nil {
-		counted = append(counted, in.Own)
-	}
+	counted := make([]*Ballot, len(in.Ballots))
 	for i := range in.Ballots {
-		counted = append(counted, &in.Ballots[i])
+		counted[i] = &in.Ballots[i]
 	}
 	slices.SortStableFunc(counted, func(a, b *Ballot) int { return strings.Compare(a.Instance, b.Instance) })
 	return slices.CompactFunc(counted, func(a, b *Ballot) bool { return a.Instance == b.Instance })

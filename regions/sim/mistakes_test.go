@@ -49,6 +49,9 @@ var mistakes = []struct {
 		"\t\t\tvs = append(vs, combine(t.Regions[i].Name, voters, id))\n",
 		"\t\t\tfor j := range voters {\n\t\t\t\tvs = append(slices.Clip(vs), combine(t.Regions[i].Name, voters[j:j+1], id))\n\t\t\t}\n",
 	}},
+	{"an instance hears itself before the store does", "regions/votes.go", []string{
+		"\tslices.SortStableFunc(counted, func", "\tif in.Own != nil {\n\t\tcounted = append([]*Ballot{in.Own}, counted...)\n\t}\n\tslices.SortStableFunc(counted, func",
+	}},
 	{"what is frozen is judged all the same", "regions/endpoint.go", []string{
 		"case fresh == 0 || 2*fresh < j.configured:", "case fresh == 0:",
 	}},

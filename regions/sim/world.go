@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/steerdns/steerdns/healthcheck"
@@ -76,6 +77,27 @@ func (o *oracle) endpointHolds(n *node, last, w *regions.World, i int) {
 		o.sim.violate("rule 9", "%s has not heard the store for %v and turned %s from %s to %s", n.name, o.sim.now-o.of(n).contact, t.id, before.State, v.State)
 	case v.State == healthcheck.Down:
 		o.removalHolds(n, i)
+		o.votedTogether(n, w, i)
+	}
+}
+
+// votedTogether: what takes an endpoint out was in the store at one revision.
+func (o *oracle) votedTogether(n *node, w *regions.World, i int) {
+	p := n.reader.Picture()
+	if p.Revision != w.Revision || p.Cluster != w.Cluster {
+		return
+	}
+	down := 0
+	for _, r := range w.Topology.Regions {
+		if slices.ContainsFunc(p.Ballots, func(b regions.Ballot) bool {
+			return b.Region == r.Name && b.Votes[o.sim.targets[i].id].State == healthcheck.Down
+		}) {
+			down++
+		}
+	}
+	fewest := (len(w.Regions) + 1) / 2 // vantages that must be fresh
+	if 2*down <= fewest {
+		o.sim.violate("rule 2", "%s calls %s down at revision %d, where only %d of %d vantages say so", n.name, o.sim.targets[i].id, w.Revision, down, len(w.Regions))
 	}
 }
 
@@ -91,7 +113,7 @@ func (o *oracle) removalHolds(n *node, i int) {
 			down++
 			outside = outside || r != t.region
 		}
-		if o.mayCount(n, r) {
+		if o.mayCount(r) {
 			fresh++
 		}
 	}
@@ -122,10 +144,10 @@ func (o *oracle) mayDown(r, i int) bool {
 }
 
 // mayCount says whether any vote of region r may count: one of its instances
-// is the observer, or has written lately.
-func (o *oracle) mayCount(observer *node, r int) bool {
+// has written lately.
+func (o *oracle) mayCount(r int) bool {
 	for _, n := range o.sim.nodes {
-		if n.region == r && (n == observer || o.of(n).written >= o.sim.now-o.counts) {
+		if n.region == r && o.of(n).written >= o.sim.now-o.counts {
 			return true
 		}
 	}
@@ -137,7 +159,7 @@ func (o *oracle) mayCount(observer *node, r int) bool {
 func (o *oracle) freshHolds(n *node, w *regions.World) {
 	fresh := 0
 	for r := range w.Regions {
-		if o.mayCount(n, r) {
+		if o.mayCount(r) {
 			fresh++
 		}
 	}
