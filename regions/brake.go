@@ -114,25 +114,39 @@ func admission(earlier []time.Time, since time.Time, allowed, limit int, window 
 	return since, true
 }
 
-// oneStays brings back the region that left last when drains have come that
-// leave no other, and there are no votes to judge by.
+// oneStays brings one region back when drains have come that leave no other,
+// and there are no votes to judge by: one that only waits, or else the one
+// that left last.
 func oneStays(w *World) {
-	last := -1
+	back := -1
 	for i := range w.Regions {
 		v := &w.Regions[i]
 		switch {
 		case v.Drained != nil:
-		case v.Pinned != nil || v.State != healthcheck.Down || v.Held:
+		case v.Pinned != nil, v.Held, v.State != healthcheck.Down && !v.Waiting:
 			return
-		case last < 0 || leaves(v).After(leaves(&w.Regions[last])):
-			last = i
+		case back < 0 || sooner(v, &w.Regions[back]):
+			back = i
 		}
 	}
-	if last >= 0 {
-		name := w.Topology.Regions[last].Name
-		w.Brake.Out = slices.DeleteFunc(slices.Clone(w.Brake.Out), func(out string) bool { return out == name })
-		hold(w, last)
+	if back < 0 {
+		return
 	}
+	name := w.Topology.Regions[back].Name
+	w.Brake.Out = slices.DeleteFunc(slices.Clone(w.Brake.Out), func(out string) bool { return out == name })
+	if w.Regions[back].Waiting {
+		w.Regions[back].Waiting = false
+	} else {
+		hold(w, back)
+	}
+}
+
+// sooner says whether a has more of a claim than b to be back.
+func sooner(a, b *Verdict) bool {
+	if a.Waiting != b.Waiting {
+		return a.Waiting
+	}
+	return leaves(a).After(leaves(b))
 }
 
 // hold keeps a region and its down endpoints in answers.

@@ -145,3 +145,26 @@ func TestDrainOfTheLastWithoutVotes(t *testing.T) {
 		t.Error("the world before was changed")
 	}
 }
+
+// One that only waits to come back comes back then.
+func TestDrainOfTheLastButTheWaiting(t *testing.T) {
+	in := downAt(2, []int{-1, 5})
+	in.Topology.Regions[1].Recovery.Failback, in.Now = regions.FailbackManual, noon.Add(time.Minute)
+	in.Previous = regions.Judge(in)
+	up := downAt(2, []int{-1, -1})
+	in.Ballots, in.Now = up.Ballots, in.Now.Add(time.Minute)
+	in.Previous = regions.Judge(in)
+	if got := in.Previous.Regions[1].Label(); got != "waiting" {
+		t.Fatalf("r1 is %s", got)
+	}
+	in.StoreLost = true
+	in.Picture.Overrides = []regions.Override{drain(regions.OverrideRegion, "r0", in.Now.Add(time.Hour))}
+	w := regions.Judge(in)
+	if w.Regions[1].Waiting || len(w.Brake.Out) != 0 {
+		t.Errorf("r1 is %s, out %v", w.Regions[1].Label(), w.Brake.Out)
+	}
+	in.Previous = w
+	if again := regions.Judge(in); again.Regions[1].Waiting {
+		t.Error("and waits again")
+	}
+}

@@ -28,6 +28,8 @@ func comeBack(w *World, c *chronicle) time.Time {
 	left := make([]time.Time, len(w.Regions))
 	if c != nil {
 		left, b.next = brake(w)
+	} else {
+		oneStays(w)
 	}
 	for i := range w.Regions {
 		b.placeRegion(i, left[i])

@@ -89,7 +89,6 @@ func holdUncovered(w *World) {
 			hold(w, i)
 		}
 	}
-	oneStays(w)
 }
 
 func carry(v, last *Verdict, now time.Time) {

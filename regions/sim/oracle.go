@@ -64,6 +64,7 @@ type knowledge struct {
 	revision int64
 	accepted uint64        // a cluster that an operator has let it believe; 0: none
 	turned   time.Duration // when it last believed another cluster, or a step back
+	trusting time.Duration // when it first heard a store, without any state to go by: it took all votes there for fresh
 	unseen   time.Duration // when it last believed a store that was replaced while it did not hear it
 
 	last   *regions.World // the last one, nil at the beginning of a life
@@ -87,7 +88,7 @@ func newOracle(s *sim) *oracle {
 // begin looks at the story before it begins.
 func (o *oracle) begin() {
 	for range o.sim.nodes {
-		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never, unseen: never, written: never}
+		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never, trusting: never, unseen: never, written: never}
 		k.outAt = slices.Repeat([]time.Duration{never}, len(o.sim.topology.Regions))
 		k.fell = slices.Repeat([]time.Duration{never}, len(o.sim.topology.Regions))
 		for i := range k.votes {
@@ -237,6 +238,9 @@ func (o *oracle) picture(n *node, p *regions.Picture, believed bool) {
 		o.sim.violate("I4", "%s believes revision %d of cluster %d after revision %d of cluster %d", n.name, p.Revision, p.Cluster, k.revision, k.cluster)
 	case k.accepted == p.Cluster:
 		k.turned, k.accepted = o.sim.now, 0
+	}
+	if !k.informed {
+		k.trusting = o.sim.now
 	}
 	k.cluster, k.revision, k.informed = p.Cluster, p.Revision, true
 	o.drainsTrue(n, p)

@@ -155,8 +155,11 @@ func (o *oracle) mayCount(r int) bool {
 }
 
 // freshHolds holds rule 1: verdicts are frozen unless enough votes may be
-// fresh.
+// fresh. Who knows nothing takes old ones for better than none.
 func (o *oracle) freshHolds(n *node, w *regions.World) {
+	if o.of(n).trusting >= o.sim.now-o.counts {
+		return
+	}
 	fresh := 0
 	for r := range w.Regions {
 		if o.mayCount(r) {
