@@ -152,7 +152,7 @@ func badValuesAlone(t *testing.T, g ground) {
 	if _, err := a.Apply(t.Context(), fleetFile("zones: {}", "ann"), 0); err != nil {
 		t.Fatal(err)
 	}
-	a.picture("the good fleet file", func(p *regions.Picture) bool { return p.Fleet != nil })
+	a.picture("the good ones", func(p *regions.Picture) bool { return p.Fleet != nil && len(p.Ballots) == 1 })
 	c, prefix := g.hand(t), a.opt.Prefix
 	for _, key := range []string{"votes/x", "instances/x", "overrides/region/x", "overrides/x", "fleet/current", "votes/", "votes/%zz"} {
 		c.put(prefix+key, "{garbage")
