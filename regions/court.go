@@ -23,7 +23,7 @@ type court struct {
 	ages     ages
 
 	looked    time.Time // when the picture came
-	back      time.Time // when the first one came since the store was away
+	back      time.Time // when the store came back
 	counted   []Ballot  // by the last judgement
 	gap       bool      // the store was away since
 	connected bool
@@ -63,8 +63,11 @@ func (c *court) take(n news, now time.Time) {
 		c.refused = !*n.believed
 	}
 	c.dirty = c.dirty || c.there() != there
-	if there && !c.there() {
+	switch {
+	case there && !c.there():
 		c.lostSince = now
+	case !there && c.there():
+		c.back = now
 	}
 	c.gap = c.gap || !c.there()
 }
@@ -79,9 +82,6 @@ func (c *court) look(p *Picture, now time.Time) {
 	}
 	if last != nil && last.Cluster != p.Cluster {
 		clear(c.ages)
-	}
-	if last == nil || c.gap {
-		c.back = now
 	}
 	watched := last != nil && !c.gap && last.Cluster == p.Cluster
 	c.picture, c.looked, c.gap = p, now, false
@@ -180,7 +180,7 @@ func (c *court) judge(now time.Time) {
 // Those that have moved might outvote one another by the order in which they
 // did; until all have spoken, the last verdicts stand as without the store.
 func (c *court) settling(fresh []Ballot, now time.Time) (until time.Time, is bool) {
-	if !c.there() || c.picture == nil || c.previous() == nil || !c.previous().StoreLost || len(fresh) == len(c.picture.Ballots) {
+	if !c.there() || c.picture == nil || c.previous() == nil || !c.previous().StoreLost || !c.gap && len(fresh) == len(c.picture.Ballots) {
 		return time.Time{}, false
 	}
 	beat := time.Duration(0)

@@ -270,8 +270,9 @@ func TestStateWaitsForAllVotesAfterAGap(t *testing.T) {
 		b.SetStoreConnected(false)
 		pause(time.Minute)
 		b.SetStoreConnected(true)
-		b.SetPicture(b.picture(11, two...))
 		back := time.Now()
+		pause(50 * time.Millisecond) // the picture may come later than the word that it comes
+		b.SetPicture(b.picture(11, two...))
 		for i, moved := range [][]int{{0}, {0, 1}} {
 			pause(200 * time.Millisecond)
 			p := b.picture(int64(12+i), two...)
