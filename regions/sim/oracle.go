@@ -54,6 +54,8 @@ type knowledge struct {
 	disturbed int
 	calmAt    time.Duration // when the last disturbance ended, its after-effects included
 	listedAt  time.Duration // when the present session had listed; never: none has
+	fullAt    time.Duration // when it last listed
+	awayAt    time.Duration // when it lost the store, while it has none
 	stepped   time.Duration // when its clock last stepped
 	contact   time.Duration // when it last heard the store
 	written   time.Duration // when the store last took its votes
@@ -123,7 +125,7 @@ func (o *oracle) restarts(n *node) bool { return o.of(n).restarts }
 func (o *oracle) born(n *node) {
 	k := o.of(n)
 	k.alive, k.life, k.last, k.listedAt, k.informed = true, n.life, nil, never, false
-	k.cluster, k.revision, k.accepted, k.contact, k.bornAt = 0, 0, 0, o.sim.now, o.sim.now
+	k.cluster, k.revision, k.accepted, k.contact, k.bornAt, k.awayAt = 0, 0, 0, o.sim.now, o.sim.now, o.sim.now
 	for i := range k.votes {
 		k.votes[i] = record{lastDown: k.votes[i].lastDown, since: o.sim.now}
 	}
@@ -182,8 +184,13 @@ func (o *oracle) replaced() {
 	}
 }
 
-func (o *oracle) stepped(n *node)      { o.of(n).stepped = o.sim.now }
-func (o *oracle) disconnected(n *node) { o.of(n).listedAt = never }
+func (o *oracle) stepped(n *node) { o.of(n).stepped = o.sim.now }
+
+func (o *oracle) disconnected(n *node) {
+	if k := o.of(n); k.listedAt != never {
+		k.listedAt, k.awayAt = never, o.sim.now
+	}
+}
 
 // listed notes a list that was taken. A store that was restored under its old
 // id while the node did not hear it has only its revision to tell it by, and
@@ -193,7 +200,7 @@ func (o *oracle) listed(n *node) {
 	if o.swapped > k.contact {
 		k.unseen = o.sim.now
 	}
-	k.contact = o.sim.now
+	k.contact, k.fullAt = o.sim.now, o.sim.now
 	if k.listedAt == never {
 		k.listedAt = o.sim.now
 		o.sim.say("%s has listed", n.name)

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"github.com/steerdns/steerdns/healthcheck"
 )
 
@@ -11,6 +13,7 @@ func (o *oracle) tick() {
 		if !k.alive {
 			continue
 		}
+		o.storeHolds(n, k)
 		o.drainsEnd(n, k)
 		o.drainsSpread(n, k)
 		if k.last != nil && k.last.Endpoints != nil && o.solidFor(n, spreads) {
@@ -18,6 +21,20 @@ func (o *oracle) tick() {
 				o.verdictFollows(n, k, i)
 			}
 		}
+	}
+}
+
+// longestList is the longest between two full lists that nothing disturbs.
+const longestList = relist*5/4 + 2*time.Second
+
+// storeHolds: whoever has no store says so (rule 9), and whoever has one lists
+// it in full now and then.
+func (o *oracle) storeHolds(n *node, k *knowledge) {
+	switch {
+	case k.listedAt == never && k.awayAt < o.sim.now-storeGrace-2*time.Second && k.last != nil && !k.last.StoreLost:
+		o.sim.violate("rule 9", "%s has had no store for %v and does not say so", n.name, o.sim.now-k.awayAt)
+	case k.fullAt < o.sim.now-longestList && o.solidFor(n, longestList):
+		o.sim.violate("rule 10", "%s has not listed the store for %v", n.name, o.sim.now-k.fullAt)
 	}
 }
 
