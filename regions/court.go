@@ -194,7 +194,7 @@ func (c *court) settling(fresh []Ballot, now time.Time) (until time.Time, is boo
 // hearsItself reports whether this instance's own votes may change anything:
 // where the last verdicts stand.
 func (c *court) hearsItself() bool {
-	return c.last == nil || c.last.StoreLost || slices.ContainsFunc(c.last.Regions, func(v Verdict) bool { return v.Frozen })
+	return c.last == nil || c.last.StoreLost || frozen(c.last)
 }
 
 // knowsVerdicts reports whether there are verdicts to go on with. Without any,

@@ -114,12 +114,20 @@ func demote(w *World, own *Ballot) {
 
 // demoteFrozen does the same for what is frozen.
 func demoteFrozen(w *World, own *Ballot) {
+	if !frozen(w) {
+		return
+	}
 	eachVote(w, own, func(v *Verdict, vote healthcheck.State) {
 		if v.Frozen && v.State != healthcheck.Down && !v.Demoted && vote == healthcheck.Down {
 			v.Demoted = true
 			v.Reason += "; ranked last, since this instance's own probes call it down"
 		}
 	})
+}
+
+// frozen reports whether any verdict is: then some region's is.
+func frozen(w *World) bool {
+	return slices.ContainsFunc(w.Regions, func(v Verdict) bool { return v.Frozen })
 }
 
 // eachVote calls f with every verdict on a target and the own vote on it.
