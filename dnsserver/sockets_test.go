@@ -121,19 +121,29 @@ func askOn(ctx context.Context, t *testing.T, network string, at netip.AddrPort,
 	}
 }
 
+// samePort opens UDP and TCP on one port.
+func samePort(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 100 {
+		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ln, err := net.Listen("tcp", pc.LocalAddr().String()); err == nil {
+			return pc, ln
+		}
+		pc.Close() // somebody has it for TCP
+	}
+	t.Fatal("no port is free for both")
+	return nil, nil
+}
+
 // TestSocketsBySystemd: they come without names and are found by address; one
 // UDP socket is shared by all workers.
 func TestSocketsBySystemd(t *testing.T) {
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pc.Close()
+	pc, ln := samePort(t)
 	at := pc.LocalAddr().(*net.UDPAddr).AddrPort()
-	ln, err := net.Listen("tcp", at.String())
-	if err != nil {
-		t.Skip("the port is not free for TCP")
-	}
+	defer pc.Close()
 	defer ln.Close()
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
