@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -159,6 +160,22 @@ func (f *fleet) memberStatuses() ([]memberStatus, error) {
 		err = nil // some answered
 	}
 	return list, err
+}
+
+// expectBallots: expect ballots N: so many instances' votes are in etcd.
+func expectBallots(s *story, words []string) error {
+	want, err := strconv.Atoi(words[0])
+	if err != nil {
+		return err
+	}
+	out, err := s.etcdctl("", nil, "get", "--prefix", "--keys-only", "/steerdns/votes/")
+	if err != nil {
+		return err
+	}
+	if keys := strings.Fields(out); len(keys) != want {
+		return fmt.Errorf("etcd holds %d: %s", len(keys), strings.Join(keys, " "))
+	}
+	return nil
 }
 
 // leader is the name of the member that leads, or not: "" while there is none.

@@ -165,6 +165,7 @@ var claims = map[string]func(s *story, words []string) error{
 	"steady": expectSteady, "whole": expectWhole, "alike": expectAlike, "status": expectStatus, "log": expectLog,
 	"ready": expectReady, "age": expectAge, "metric": expectMetric, "transitions": expectTransitions,
 	"cluster": expectClusterVersion, "votes": expectVotes, "pace": expectPace, "heard": expectHeard,
+	"ballots": expectBallots,
 }
 
 // expectSteady: nothing changes for so long. What must be and must not be was

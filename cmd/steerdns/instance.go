@@ -207,6 +207,7 @@ func (in *instance) believed() (saving, bool) {
 // onPicture is called by the store with all that it holds.
 func (in *instance) onPicture(p *regions.Picture) {
 	believed := in.state.SetPicture(p)
+	in.link.believe(believed)
 	in.facts.set(func(f *facts) {
 		f.picture = p
 		if believed {

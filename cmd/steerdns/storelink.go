@@ -160,6 +160,15 @@ func (l *storeLink) attach(client *store.Store) {
 	}
 }
 
+// believe tells the store whether its last picture is believed.
+func (l *storeLink) believe(yes bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.client != nil {
+		l.client.Believe(yes)
+	}
+}
+
 func (l *storeLink) publishVotes(b regions.Ballot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

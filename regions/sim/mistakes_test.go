@@ -77,6 +77,9 @@ var mistakes = []struct {
 	{"any cluster is believed", "regions/inbox.go", []string{
 		"case f.known && cluster != f.cluster:", "case false:",
 	}},
+	{"a store that is not believed is written to", "regions/store/protocol/writer.go", []string{
+		"if !w.permitted.Load() {", "if false {",
+	}},
 	{"ready without any state", "regions/judge.go", []string{
 		"in.Picture != nil || in.Previous != nil && in.Previous.Ready,", "true,",
 	}},

@@ -49,6 +49,7 @@ type node struct {
 	judged    *regions.World
 	running   bool
 	voteDue   bool // its ballot reads differently
+	believed  bool // the last picture was
 }
 
 // session is one connection to one member of the store.
@@ -158,7 +159,7 @@ func (n *node) sleep() {
 			sooner(n.when(n.reader.Due()))
 		}
 		if !n.session.writing {
-			sooner(n.when(n.writer.Due()))
+			sooner(n.when(n.writer.Due(n.now())))
 		}
 	}
 	if n.judgeAt > 0 {

@@ -99,6 +99,7 @@ func (s *sim) accept() {
 			n.state.AllowCluster(s.store.cluster.ID())
 			n.reader.Allow(s.store.cluster.ID())
 			s.oracle.allowed(n, s.store.cluster.ID())
+			n.again()
 		}
 	}
 }

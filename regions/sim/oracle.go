@@ -207,6 +207,14 @@ func (o *oracle) listed(n *node) {
 	}
 }
 
+// writes holds who sends votes to knowing that the store is the fleet's, and
+// has its present history.
+func (o *oracle) writes(n *node) {
+	if k := o.of(n); k.listedAt == never || k.cluster != o.sim.store.cluster.ID() || n.state.Refused() != nil {
+		o.sim.violate("rule 10", "%s writes to cluster %d, which it has not listed or does not believe", n.name, o.sim.store.cluster.ID())
+	}
+}
+
 // wrote notes that the store has taken what a node wrote.
 func (o *oracle) wrote(n *node) { o.of(n).written = o.sim.now }
 

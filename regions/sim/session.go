@@ -16,6 +16,7 @@ func (n *node) connect() {
 	n.turns++
 	n.reader.Begin(n.now())
 	n.writer.Begin()
+	n.writer.Permit(false)
 }
 
 // lostIn ends a session if it is still the present one.
@@ -90,8 +91,8 @@ func (s *session) ask() {
 		if n.cut > 0 || !n.sim.store.answers(s.member) {
 			return
 		}
-		word := n.sim.store.cluster.Progress()
-		n.sim.after(s.delay(), func() { s.hearIf(n.cut == 0 && n.deaf == 0 && s.watch == w && s.hangs != w, word) })
+		word, alive := n.sim.store.cluster.Progress(w)
+		n.sim.after(s.delay(), func() { s.hearIf(alive && n.cut == 0 && n.deaf == 0 && s.watch == w && s.hangs != w, word) })
 	})
 }
 
@@ -109,6 +110,7 @@ func (n *node) listed(reply protocol.Reply, err error) {
 		n.judgeAt = n.sim.now
 		n.oracleOf().listed(n)
 		n.told(changed)
+		n.writer.Permit(n.believed)
 	}
 	n.run()
 }
@@ -124,6 +126,7 @@ func (n *node) hear(w protocol.Word) {
 		return
 	}
 	n.told(changed)
+	n.writer.Permit(n.believed)
 }
 
 // told hands a new picture to the judge.
@@ -132,9 +135,21 @@ func (n *node) told(changed bool) {
 		return
 	}
 	p := n.reader.Picture()
-	believed := n.state.SetPicture(p)
-	n.oracleOf().picture(n, p, believed)
+	n.believed = n.state.SetPicture(p)
+	n.oracleOf().picture(n, p, n.believed)
 	n.judgeAt = n.sim.now
+}
+
+// again hands a refused picture in once more, as package main does after the
+// operator's word.
+func (n *node) again() {
+	refused := n.state.Refused()
+	if n.session == nil || refused == nil || n.reader.Cluster() != refused.Cluster || n.reader.Revision() != refused.Revision {
+		return
+	}
+	n.told(true)
+	n.writer.Permit(n.believed && n.reader.HasListed())
+	n.run()
 }
 
 // write carries the Writer's requests, one at a time.

@@ -145,7 +145,11 @@ func (st *storeSide) findQuorum() {
 // once: with the reply, or when it was waited for long enough.
 func (s *session) request(r protocol.Request, back func(protocol.Reply, error)) {
 	n, sim := s.node, s.node.sim
-	began, done := sim.now, false
+	began, done, cluster := sim.now, false, sim.store.cluster
+	votes := r.Kind == protocol.Commit && len(r.Txn.If) > 0
+	if votes {
+		sim.oracle.writes(n)
+	}
 	answer := func(reply protocol.Reply, err error) {
 		if !done {
 			done = true
@@ -171,11 +175,13 @@ func (s *session) request(r protocol.Request, back func(protocol.Reply, error)) 
 		switch st := sim.store; {
 		case st.down > 0 && st.refuses:
 			answer(protocol.Reply{}, errRefused)
+		case st.cluster != cluster: // connections do not outlive their server
+			answer(protocol.Reply{}, errRefused)
 		case !st.answers(s.member):
 			giveUp()
 		default:
 			reply, err := st.do(r)
-			if err == nil && r.Kind == protocol.Commit && len(r.Txn.If) > 0 {
+			if err == nil && votes {
 				sim.oracle.wrote(n)
 			}
 			sim.after(s.delay(), func() {

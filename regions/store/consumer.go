@@ -151,6 +151,7 @@ func (c *consumer) list(ctx context.Context, to peer) error {
 	}
 	c.arrived()
 	c.tell(changed)
+	c.store.gate.set(func(g *gate) { g.listed = true })
 	for _, request := range c.reader.Sweep(time.Now()) {
 		if _, err := to.Do(ctx, request); err != nil {
 			c.store.opt.Log.Debug("store: an old override was not swept", "error", err) // the next list tries again

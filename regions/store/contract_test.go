@@ -23,6 +23,7 @@ func contract(t *testing.T, g ground) {
 		"the dead leave":                 theDeadLeave,
 		"goodbye":                        goodbye,
 		"a lost lease is made again":     lostLease,
+		"unbelieved, nothing is written": unbelieved,
 		"bad values alone":               badValuesAlone,
 		"many votes":                     manyVotes,
 		"compaction under a watch":       compactionUnderWatch,
@@ -83,6 +84,31 @@ func beatsGoOn(t *testing.T, g ground) {
 	}
 }
 
+// A store in which nobody writes gives signs of life when it is asked.
+func TestQuietIsNotLost(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.start()
+	quietIsNotLost(t, ground{endpoints: []string{s.at}})
+}
+
+func TestQuietIsNotLostInTheSimulation(t *testing.T) {
+	t.Parallel()
+	quietIsNotLost(t, ground{endpoints: []string{"http://simulated.example.com:2379"}, connect: newSimulated(t).connect})
+}
+
+func quietIsNotLost(t *testing.T, g ground) {
+	opt := g.quick(t, "a")
+	opt.Silence = 400 * time.Millisecond
+	a := start(t, opt)
+	a.status("a connection", func(s Status) bool { return s.Connected })
+	first := a.Status().LastContact
+	a.wait("contact for five times the silence", func() bool { return a.Status().LastContact.Sub(first) > 5*opt.Silence })
+	if slices.ContainsFunc(a.statuses[1:], func(s Status) bool { return !s.Connected }) || a.Stats().WatchRestarts > 0 {
+		t.Errorf("a quiet store was lost: %+v", a.statuses)
+	}
+}
+
 func samePublishedTwice(t *testing.T, g ground) {
 	opt := g.quick(t, "a")
 	opt.VoteBeat, opt.LeaseTTL = time.Minute, 2*time.Minute
@@ -126,6 +152,29 @@ func goodbye(t *testing.T, g ground) {
 	if ballotOf(p, "a") != nil || a.Stats().Writes != writes {
 		t.Error("a wrote after its goodbye")
 	}
+}
+
+// An instance that does not believe what it lists leaves the store alone, and
+// what it had written ends with its lease; believing it again, it votes again.
+func unbelieved(t *testing.T, g ground) {
+	a, b := start(t, g.quick(t, "a")), start(t, g.quick(t, "b"))
+	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
+	b.PublishVotes(vote("eu-west", "e", healthcheck.Up, ""))
+	b.picture("both ballots", func(p *regions.Picture) bool { return len(p.Ballots) == 2 })
+	a.Believe(false)
+	a.PublishVotes(vote("us-east", "e", healthcheck.Down, "wrong cluster"))
+	b.picture("a's absence", func(p *regions.Picture) bool { return ballotOf(p, "a") == nil })
+	b.wait("no vote of a's since", func() bool {
+		return !slices.ContainsFunc(b.pictures, func(p *regions.Picture) bool {
+			v := ballotOf(p, "a")
+			return v != nil && v.Votes["e"].State == healthcheck.Down
+		})
+	})
+	a.Believe(true)
+	b.picture("a's return", func(p *regions.Picture) bool {
+		v := ballotOf(p, "a")
+		return v != nil && v.Votes["e"].State == healthcheck.Down
+	})
 }
 
 func lostLease(t *testing.T, g ground) {

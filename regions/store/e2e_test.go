@@ -112,7 +112,9 @@ func (c *cluster) await() {
 }
 
 func TestContractOnThreeMembers(t *testing.T) {
-	contract(t, ground{endpoints: newCluster(t).endpoints})
+	g := ground{endpoints: newCluster(t).endpoints}
+	quietIsNotLost(t, g)
+	contract(t, g)
 }
 
 // TestMembersFailOneByOne kills and stops the member that is in use.

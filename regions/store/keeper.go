@@ -38,14 +38,14 @@ func (s *Store) turn(ctx context.Context, to peer, endpoints []string, first boo
 	if first {
 		s.writer.Begin()
 	}
-	if now := time.Now(); !s.writer.Due().After(now) {
+	if now := time.Now(); !s.writer.Due(now).After(now) {
 		err := s.round(ctx, to)
 		if ctx.Err() != nil {
 			return due, ctx.Err()
 		}
 		s.wrote(err, endpoints, time.Since(now))
 	}
-	return s.writer.Due(), nil
+	return s.writer.Due(time.Now()), nil
 }
 
 // firstTimeout bounds a round after one that went well. A follower hands a

@@ -89,7 +89,9 @@ func (s *simulated) poll(w *simetcd.Watch, seen *uint64) ([]protocol.Word, <-cha
 	list := s.cluster.Poll(w)
 	if *seen != s.asked {
 		*seen = s.asked
-		list = append(list, s.cluster.Progress())
+		if word, alive := s.cluster.Progress(w); alive {
+			list = append(list, word)
+		}
 	}
 	return list, s.news
 }

@@ -19,6 +19,7 @@ type Store struct {
 	keys    protocol.Keys
 	report  reporter
 	count   counters
+	gate    gate
 	out     *protocol.Outbox
 	reader  *protocol.Reader // owned by Run
 	running atomic.Bool
@@ -43,6 +44,7 @@ func New(opt Options) (*Store, error) {
 		writing: make(chan struct{}, 1),
 	}
 	s.writer = protocol.NewWriter(keys, timing, s.out)
+	s.gate.permit = s.writer.Permit
 	s.report.now = time.Now
 	return s, nil
 }
@@ -112,6 +114,7 @@ func (s *Store) lost(err error, first bool) {
 // session reads and writes through one endpoint until something breaks.
 func (s *Store) session(ctx context.Context, endpoint string, c *consumer) error {
 	c.listed = false
+	s.gate.set(func(g *gate) { g.listed = false })
 	to, err := s.connect(ctx, []string{endpoint})
 	if err != nil {
 		return err

@@ -19,11 +19,14 @@ type Watch struct {
 	Backwards bool
 
 	prefix string
+	from   int64
 	next   int64
 }
 
 // NewWatch makes a watch on all keys with prefix, from revision from on.
-func NewWatch(prefix string, from int64) *Watch { return &Watch{prefix: prefix, next: from} }
+func NewWatch(prefix string, from int64) *Watch {
+	return &Watch{prefix: prefix, from: from, next: from}
+}
 
 // Poll is what there is to say since the last Poll; nothing when there is
 // nothing new. A word with an Err is the last one.
@@ -74,8 +77,12 @@ func backwards(id uint64, events []protocol.Event) []protocol.Word {
 	return words
 }
 
-// Progress is the sign of life that a watch gives when it is asked.
-func (c *Cluster) Progress() protocol.Word { return protocol.Word{Cluster: c.id} }
+// Progress is the sign of life that a watch gives when it is asked; false: a
+// watch from a revision that has not been reached gives none (etcd pull
+// request 20229).
+func (c *Cluster) Progress(w *Watch) (protocol.Word, bool) {
+	return protocol.Word{Cluster: c.id}, w.from <= c.revision
+}
 
 // Compact forgets what was before revision: watches cannot begin there.
 func (c *Cluster) Compact(revision int64) {

@@ -130,8 +130,10 @@ func (r *Reader) Listed(now time.Time, reply Reply) (changed bool, err error) {
 	return changed, nil
 }
 
-// From is the revision that a watch is to begin at.
-func (r *Reader) From() int64 { return r.mirror.revision + 1 }
+// From is the revision that a watch is to begin at: the last one that is known,
+// of which it tells nothing new. From the one after it etcd would give no sign
+// of life until somebody writes.
+func (r *Reader) From() int64 { return r.mirror.revision }
 
 // Opened notes that a watch is open, or on its way.
 func (r *Reader) Opened(now time.Time) {

@@ -63,7 +63,8 @@ func TestReaderListsAgain(t *testing.T) {
 	r := listed(t, store)
 	lists := 0
 	for now := noon.Add(time.Second); now.Sub(noon) < 5*time.Minute; now = now.Add(time.Second) {
-		if _, err := r.Heard(now, store.Progress()); err != nil {
+		word, _ := store.Progress(simetcd.NewWatch("", r.From()))
+		if _, err := r.Heard(now, word); err != nil {
 			t.Fatal(err)
 		}
 		switch step, err := r.Next(now); {

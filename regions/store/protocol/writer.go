@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/steerdns/steerdns/regions"
@@ -11,15 +12,16 @@ import (
 // Writer keeps this instance's votes and entry in the store, under a lease
 // that it renews, and makes again when it was lost. A failure is tried again;
 // it never ends a session, for reading may well go on. It outlives sessions.
-// It belongs to one goroutine at a time.
+// It belongs to one goroutine at a time, but for Permit.
 //
-// Whoever carries its requests calls Begin for each session; once Due has
-// come, he sends what Next gives, and hands each reply to Done, until Next
-// has nothing left: that is one round.
+// Whoever carries its requests calls Begin for each session, and permits it to
+// write; once Due has come, he sends what Next gives, and hands each reply to
+// Done, until Next has nothing left: that is one round.
 type Writer struct {
-	keys   Keys
-	timing Timing
-	box    *Outbox
+	keys      Keys
+	timing    Timing
+	box       *Outbox
+	permitted atomic.Bool
 
 	lease   Lease  // 0: none
 	seq     uint64 // of the last ballot that was tried
@@ -67,8 +69,24 @@ func (w *Writer) Begin() {
 	w.beat, w.alive, w.held, w.instance, w.round = time.Time{}, time.Time{}, time.Time{}, nil, round{}
 }
 
+// Permit says whether this is known to be the fleet's store, in its present
+// history: what was listed in this session is believed. Until then no round
+// begins. Votes in another fleet's store would count there, and the revisions
+// of new writes hide that a store was restored from a backup.
+func (w *Writer) Permit(yes bool) {
+	if w.permitted.Swap(yes) != yes {
+		w.box.ring(yes)
+	}
+}
+
+// unpermitted is the pause of a Writer that nothing but Permit ends.
+const unpermitted = time.Hour
+
 // Due is when the next round begins, unless one is under way.
-func (w *Writer) Due() time.Time {
+func (w *Writer) Due(now time.Time) time.Time {
+	if !w.permitted.Load() {
+		return now.Add(unpermitted)
+	}
 	due := w.beat
 	if _, _, changes := w.box.content(); w.fresh || changes != w.put {
 		due = w.pace.earliest()
@@ -84,7 +102,7 @@ func (w *Writer) Due() time.Time {
 // error ends the round as a failed request does.
 func (w *Writer) Next(now time.Time) (Request, bool, error) {
 	if w.round.began.IsZero() {
-		if w.Due().After(now) {
+		if w.Due(now).After(now) {
 			return Request{}, false, nil
 		}
 		if more, err := w.start(now); !more || err != nil {

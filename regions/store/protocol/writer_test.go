@@ -35,7 +35,9 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	box := protocol.NewOutbox("a", "boot", timing.Beat)
-	return &desk{t: t, box: box, writer: protocol.NewWriter(fleet, timing, box), store: simetcd.New(1), now: noon}
+	d := &desk{t: t, box: box, writer: protocol.NewWriter(fleet, timing, box), store: simetcd.New(1), now: noon}
+	d.writer.Permit(true)
+	return d
 }
 
 // vote publishes n votes that read differently each time.
@@ -190,5 +192,27 @@ func TestWriterLeaves(t *testing.T) {
 	d.live(2*timing.Beat, nil)
 	if d.puts != puts {
 		t.Error("it wrote after its goodbye")
+	}
+}
+
+// As long as the store is not known to be the fleet's, nothing is written to
+// it: no lease, no votes. With the permission everything is, at once.
+func TestWriterWaitsForPermission(t *testing.T) {
+	d := newDesk(t)
+	d.writer.Permit(false)
+	d.vote(3, 0)
+	d.live(time.Minute, nil)
+	if d.puts != 0 || d.store.Revision() != simetcd.New(1).Revision() || !d.store.NextExpiry().IsZero() {
+		t.Errorf("without permission: %d writes, revision %d, lease until %v", d.puts, d.store.Revision(), d.store.NextExpiry())
+	}
+	d.writer.Permit(true)
+	d.live(10*time.Millisecond, nil)
+	if d.puts != 1 {
+		t.Errorf("with permission: %d writes", d.puts)
+	}
+	d.writer.Permit(false)
+	d.live(time.Minute, func(step int) { d.vote(3, step) })
+	if d.puts != 1 {
+		t.Errorf("after it was taken back: %d writes more", d.puts-1)
 	}
 }
