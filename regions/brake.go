@@ -1,6 +1,7 @@
 package regions
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -10,29 +11,30 @@ import (
 	"github.com/steerdns/steerdns/healthcheck"
 )
 
-// The brake (rule 5) has no memory of its own, so that every instance, and
-// one that started a moment ago, comes to the same end: the regions that the
-// votes call down are ordered by when the votes made them so, and admitted to
-// withdrawal one after the other, each at the first moment at which fewer
-// than Allowed others were admitted within the window before it. The region
-// is withdrawn once that moment has come; until then it is Held: State is
-// Down, and it is kept in answers, ranked last. Those that all remember to be
-// out already, by their marks, come first, at the moment at which they left;
-// so do those that are Waiting, since they are out like the others: one that
-// may no longer be out stops waiting. One region that is not drained always
-// stays, whatever time passes. Regions that an operator drained or pinned are
-// no matter of the brake; nor are endpoints that are down in a region that is
-// not.
+// The brake (rule 5) orders the regions that are down by when they left, and
+// admits them to withdrawal one after the other, each at the first moment at
+// which fewer than Allowed others were admitted within the window before it.
+// The region is withdrawn once that moment has come; until then it is Held:
+// State is Down, and it is kept in answers, ranked last. Those that all
+// remember to be out already, by their marks, come first, at the moment at
+// which they left; so do those that are Waiting, since they are out like the
+// others: one that may no longer be out stops waiting. What is in the answers
+// would leave at this moment, however long the votes have called it down: a
+// freeze, a pin or an outage of the store may have kept it. One region that is
+// not drained always stays, whatever time passes. Regions that an operator
+// drained or pinned are no matter of the brake, nor are those that serve
+// nothing, nor endpoints that are down in a region that is not.
 //
-// It returns when each region left, by index, and the next moment at which it
-// would release one, zero when none is waiting for it.
-func brake(w *World) (left []time.Time, next time.Time) {
+// leaves is when each region left or would leave, by index. It returns when
+// each did, and the next moment at which one would be released, zero when none
+// is waiting for it.
+func brake(w *World, leaves []time.Time) (left []time.Time, next time.Time) {
 	allowed, limit := brakeLimits(w)
 	w.Brake.Allowed = allowed
 	left = make([]time.Time, len(w.Regions))
 	var admitted []time.Time
-	for _, i := range brakeQueue(w) {
-		at, ok := admission(admitted, leaves(&w.Regions[i]), allowed, limit, w.Topology.Brake.Window)
+	for _, i := range brakeQueue(w, leaves) {
+		at, ok := admission(admitted, leaves[i], allowed, limit, w.Topology.Brake.Window)
 		if ok {
 			admitted = append(admitted, at)
 		}
@@ -53,14 +55,6 @@ func brake(w *World) (left []time.Time, next time.Time) {
 	return left, next
 }
 
-// leaves is when a region left or, by the votes, should have.
-func leaves(v *Verdict) time.Time {
-	if v.Past.isOut() {
-		return v.Past.Out
-	}
-	return v.Since
-}
-
 // brakeLimits is how many regions may go within a window, and how many may be
 // out at once.
 func brakeLimits(w *World) (allowed, limit int) {
@@ -76,7 +70,7 @@ func brakeLimits(w *World) (allowed, limit int) {
 
 // brakeQueue is the regions that are out or should be, drains and pins aside:
 // first those known to be out, then the others, longest first.
-func brakeQueue(w *World) []int {
+func brakeQueue(w *World, leaves []time.Time) []int {
 	var queue []int
 	for i := range w.Regions {
 		v := &w.Regions[i]
@@ -92,7 +86,7 @@ func brakeQueue(w *World) []int {
 			}
 			return 1
 		}
-		if c := leaves(va).Compare(leaves(vb)); c != 0 {
+		if c := cmp.Or(leaves[a].Compare(leaves[b]), va.Since.Compare(vb.Since)); c != 0 {
 			return c
 		}
 		return strings.Compare(w.Topology.Regions[a].Name, w.Topology.Regions[b].Name)
@@ -141,12 +135,20 @@ func oneStays(w *World) {
 	}
 }
 
+// leftAt is when a region left or, by the votes, should have.
+func leftAt(v *Verdict) time.Time {
+	if v.Past.isOut() {
+		return v.Past.Out
+	}
+	return v.Since
+}
+
 // sooner says whether a has more of a claim than b to be back.
 func sooner(a, b *Verdict) bool {
 	if a.Waiting != b.Waiting {
 		return a.Waiting
 	}
-	return leaves(a).After(leaves(b))
+	return leftAt(a).After(leftAt(b))
 }
 
 // hold keeps a region and its down endpoints in answers.

@@ -12,6 +12,7 @@ import (
 // that were out.
 type comeback struct {
 	w     *World
+	past  memory
 	now   time.Time            // on the wall clock
 	given map[string]time.Time // when an operator let a region back
 	next  time.Time            // when time alone changes something
@@ -20,14 +21,18 @@ type comeback struct {
 // comeBack settles who is out, waiting or ramping. c is nil without the store:
 // then nobody newly leaves, but those that wait and ramp go on by the clock.
 // It returns the next moment at which time alone changes something.
-func comeBack(w *World, c *chronicle) time.Time {
-	b := &comeback{w: w, now: w.Judged.Round(0).UTC(), given: failbacks(w)}
+func comeBack(w *World, c *chronicle, past memory) time.Time {
+	b := &comeback{w: w, past: past, now: w.Judged.Round(0).UTC(), given: failbacks(w)}
 	for i := range w.Regions {
 		b.awaitRegion(i, c)
 	}
 	left := make([]time.Time, len(w.Regions))
 	if c != nil {
-		left, b.next = brake(w)
+		leaves := make([]time.Time, len(w.Regions))
+		for i := range w.Regions {
+			leaves[i] = b.leaves(&w.Regions[i], past.region(i))
+		}
+		left, b.next = brake(w, leaves)
 	} else {
 		oneStays(w)
 	}
@@ -45,10 +50,22 @@ func comeBack(w *World, c *chronicle) time.Time {
 // damps reports whether what goes down often is kept out longer.
 func (d *Damping) damps() bool { return d.HalfLife > 0 }
 
+// leaves is when what is down left the answers. What was in them until now
+// leaves now. Who does not know what was before goes by the votes.
+func (b *comeback) leaves(v, last *Verdict) time.Time {
+	switch {
+	case v.Past.isOut():
+		return v.Past.Out
+	case last != nil && !last.gone():
+		return b.now
+	}
+	return v.Since
+}
+
 // awaitRegion finds out whether a region that is up again has to wait.
 func (b *comeback) awaitRegion(i int, c *chronicle) {
 	v, r := &b.w.Regions[i], &b.w.Topology.Regions[i]
-	b.begin(v, EntranceID(r.Name), r.Recovery != Recovery{} || b.w.Topology.Damping.damps(), c)
+	b.begin(v, EntranceID(r.Name), true, c)
 	if v.Drained == nil && v.Pinned == nil {
 		b.await(v, func(m *Mark) time.Time { return b.regionReturns(r, m) })
 	}
@@ -60,8 +77,8 @@ func (b *comeback) begin(v *Verdict, name string, remembers bool, c *chronicle) 
 	switch {
 	case !remembers:
 		v.Past = nil
-	case c != nil:
-		v.Past = c.settle(name, v.Past)
+	default:
+		v.Past = c.settle(name, v.Past.bounded(b.now))
 	}
 }
 
@@ -105,9 +122,6 @@ func (b *comeback) holdEnds(r *Region, m *Mark) time.Time {
 // placeRegion settles where a region stands, given when it left if it is out.
 func (b *comeback) placeRegion(i int, left time.Time) {
 	v, r := &b.w.Regions[i], &b.w.Topology.Regions[i]
-	if r.Recovery == (Recovery{}) && !b.w.Topology.Damping.damps() {
-		return
-	}
 	switch {
 	case v.Drained != nil:
 		v.Past = b.drained(v)
@@ -139,7 +153,7 @@ func (b *comeback) placeEndpoint(s, e int, c *chronicle) {
 	case v.Pinned != nil:
 		v.Past = nil
 	case v.State == healthcheck.Down && !v.Held:
-		v.Past = b.fell(v, v.Since)
+		v.Past = b.fell(v, b.leaves(v, b.past.endpoint(s, e)))
 	case v.Waiting:
 		b.next = earliest(b.next, v.Until)
 		v.Return = b.waitingWords(v, r, false)

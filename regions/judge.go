@@ -50,7 +50,7 @@ func judge(in Input) (*World, time.Time) {
 		carryVerdicts(w, past)
 		holdUncovered(w)
 		demote(w, in.Own)
-		next = earliest(next, comeBack(w, nil))
+		next = earliest(next, comeBack(w, nil, past))
 	} else {
 		next = earliest(next, judgeVotes(w, in, past))
 		demoteFrozen(w, in.Own)
@@ -67,7 +67,7 @@ func judgeVotes(w *World, in Input, past memory) time.Time {
 	j := newJury(in.Topology, el, in.Now)
 	judgeEndpoints(w, j, ps, past)
 	judgeRegions(w, j, ps, past)
-	return comeBack(w, chronicleOf(in.Topology, el, in.Now))
+	return comeBack(w, chronicleOf(in.Topology, el, in.Now), past)
 }
 
 func appliedRevision(in Input) (cluster uint64, revision int64) {

@@ -89,9 +89,10 @@ func (c *chronicle) add(best map[string]*Mark) {
 	}
 }
 
-// settle is what counts, given what this instance remembers itself: the mark
-// that more than half of the speaking vantages have reached, or its own while
-// too few speak, or while it is too new for the others to have answered.
+// settle is what counts, given what this instance remembers itself, bounded:
+// the mark that more than half of the speaking vantages have reached, or its
+// own while too few speak, or while it is too new for the others to have
+// answered.
 func (c *chronicle) settle(name string, own *Mark) *Mark {
 	if c == nil || !c.enough {
 		return own
@@ -117,9 +118,10 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// bounded keeps a clock that was ahead from stretching what follows.
+// bounded keeps a clock that was ahead from stretching what follows. m may be
+// nil.
 func (m *Mark) bounded(now time.Time) *Mark {
-	if !m.Out.After(now) && !m.Fell.After(now) && !m.Well.After(now) && !m.Back.After(now) {
+	if m == nil || !m.Out.After(now) && !m.Fell.After(now) && !m.Well.After(now) && !m.Back.After(now) {
 		return m
 	}
 	b := *m

@@ -55,6 +55,11 @@ func (v *Verdict) Out() bool {
 	return v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || v.Lacks != "")
 }
 
+// gone reports whether the votes have taken out what the verdict is about.
+func (v *Verdict) gone() bool {
+	return v.Drained == nil && v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || v.Waiting)
+}
+
 // World is the immutable picture that answers are made from. Judge is its
 // only maker.
 type World struct {

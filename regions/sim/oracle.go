@@ -71,6 +71,7 @@ type knowledge struct {
 
 	last   *regions.World // the last one, nil at the beginning of a life
 	lastAt time.Duration
+	left   []time.Duration // by region: when the first instance let it go of those that have it out like this one; never: it has not
 	fell   []time.Duration // by region: no later than this it fell, as of when it left; never: it is not out
 	outAt  []time.Duration // by region: when it last had it out, in any life
 	saves  saves
@@ -93,6 +94,7 @@ func (o *oracle) begin() {
 		k := &knowledge{votes: make([]record, len(o.sim.targets)), diedAt: never, calmAt: 0, listedAt: never, stepped: never, contact: never, turned: never, trusting: never, unseen: never, written: never}
 		k.outAt = slices.Repeat([]time.Duration{never}, len(o.sim.topology.Regions))
 		k.fell = slices.Repeat([]time.Duration{never}, len(o.sim.topology.Regions))
+		k.left = slices.Clone(k.fell)
 		for i := range k.votes {
 			k.votes[i] = record{lastDown: never}
 		}
@@ -130,7 +132,7 @@ func (o *oracle) born(n *node) {
 		k.votes[i] = record{lastDown: k.votes[i].lastDown, since: o.sim.now}
 	}
 	for r := range k.fell {
-		k.fell[r] = never
+		k.fell[r], k.left[r] = never, never
 	}
 	o.sim.say("%s starts", n.name)
 }

@@ -28,6 +28,7 @@ func (o *oracle) world(n *node, w *regions.World) {
 	}
 	o.freshHolds(n, w)
 	o.brakeHolds(n, w)
+	o.leavingHolds(n, k, last, w)
 	o.returnsHold(n, k, last, w)
 	o.drainsHold(n, k, last, w)
 	if last == nil || last.Epoch != w.Epoch || last.Topology != w.Topology {
@@ -262,11 +263,11 @@ func (o *oracle) brakeHolds(n *node, w *regions.World) {
 		switch v := &w.Regions[i]; {
 		case v.Drained != nil:
 			drained++
-		case v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || v.Waiting):
+		case isOut(v):
 			out++
 		}
 	}
-	allowed := min(int(shape.Brake.Share*float64(regs)+1e-9), regs-1)
+	allowed := allowedOut(shape)
 	windows := 1 + int((o.sim.now+2*time.Minute)/shape.Brake.Window) // voters' clocks may be wrong by less than two minutes
 	if shape.Brake.Window > 5*time.Minute {
 		windows = 1

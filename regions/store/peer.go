@@ -32,13 +32,14 @@ type peer interface {
 // etcd is a peer by etcd's own client.
 type etcd struct{ client *clientv3.Client }
 
-func (e etcd) Close() error                       { return e.client.Close() }
+func (e etcd) Close() error { return e.client.Close() }
+
 // Progress asks by the stream that the watch has, which the client knows by
 // what travels with ctx.
 func (e etcd) Progress(ctx context.Context) error {
 	return e.client.RequestProgress(clientv3.WithRequireLeader(ctx))
 }
-func (e etcd) Lost(ctx context.Context) error     { return guard(ctx, e.client) }
+func (e etcd) Lost(ctx context.Context) error { return guard(ctx, e.client) }
 
 func (e etcd) Do(ctx context.Context, r protocol.Request) (protocol.Reply, error) {
 	reply, err := e.do(ctx, r)
