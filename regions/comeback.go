@@ -30,7 +30,7 @@ func comeBack(w *World, c *chronicle, past memory) time.Time {
 	if c != nil {
 		leaves := make([]time.Time, len(w.Regions))
 		for i := range w.Regions {
-			leaves[i] = b.leaves(&w.Regions[i], past.region(i))
+			leaves[i] = b.leaves(&w.Regions[i], past.region(i), c)
 		}
 		left, b.next = brake(w, leaves)
 	} else {
@@ -51,12 +51,13 @@ func comeBack(w *World, c *chronicle, past memory) time.Time {
 func (d *Damping) damps() bool { return d.HalfLife > 0 }
 
 // leaves is when what is down left the answers. What was in them until now
-// leaves now. Who does not know what was before goes by the votes.
-func (b *comeback) leaves(v, last *Verdict) time.Time {
+// leaves now; who has no last verdict hears from the others whether it was.
+// Where nobody knows, the votes tell.
+func (b *comeback) leaves(v, last *Verdict, c *chronicle) time.Time {
 	switch {
 	case v.Past.isOut():
 		return v.Past.Out
-	case last != nil && !last.gone():
+	case last != nil && !last.gone(), last == nil && c != nil && c.enough:
 		return b.now
 	}
 	return v.Since
@@ -153,7 +154,7 @@ func (b *comeback) placeEndpoint(s, e int, c *chronicle) {
 	case v.Pinned != nil:
 		v.Past = nil
 	case v.State == healthcheck.Down && !v.Held:
-		v.Past = b.fell(v, b.leaves(v, b.past.endpoint(s, e)))
+		v.Past = b.fell(v, b.leaves(v, b.past.endpoint(s, e), c))
 	case v.Waiting:
 		b.next = earliest(b.next, v.Until)
 		v.Return = b.waitingWords(v, r, false)

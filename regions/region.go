@@ -11,7 +11,8 @@ import (
 // shareSlack absorbs the rounding of a configured share times a count.
 const shareSlack = 1e-9
 
-// census counts the endpoints of one region over all services.
+// census counts the endpoints of one region over all services, but for drained
+// ones.
 type census struct {
 	total, unknown   int
 	downs            []time.Time
@@ -26,7 +27,8 @@ func judgeRegions(w *World, j *jury, ps *polls, past memory) {
 	counts := make([]census, len(w.Topology.Regions))
 	for s := range w.Topology.Services {
 		for e := range w.Topology.Services[s].Endpoints {
-			counts[w.Topology.Services[s].Endpoints[e].Region].add(&w.Endpoints[s][e])
+			v, r := &w.Endpoints[s][e], w.Topology.Services[s].Endpoints[e].Region
+			counts[r].add(v, v.Drained != nil || w.Services[s] != nil, v.Pinned != nil && v.Pinned != w.Regions[r].Pinned)
 		}
 	}
 	for i := range w.Topology.Regions {
@@ -77,9 +79,17 @@ func enter(v *Verdict, e Verdict, now time.Time) {
 	}
 }
 
-func (c *census) add(v *Verdict) {
+// add counts an endpoint. A drained one is on its way out, and a pinned one up
+// by an operator's word: neither speaks against its region.
+func (c *census) add(v *Verdict, drained, pinned bool) {
+	c.frozen = c.frozen || v.Frozen
+	if drained {
+		return
+	}
 	c.total++
 	switch {
+	case pinned:
+		return
 	case v.State == healthcheck.Down:
 		c.downs = append(c.downs, v.Since)
 		if v.Suspect {
@@ -91,7 +101,6 @@ func (c *census) add(v *Verdict) {
 	if v.State == healthcheck.Unknown {
 		c.unknown++
 	}
-	c.frozen = c.frozen || v.Frozen
 }
 
 // verdict is by share alone. It is suspect when the suspect endpoints would

@@ -243,7 +243,7 @@ func (o *oracle) regionHolds(n *node, last, w *regions.World, r int) {
 	}
 	down, all := 0, 0
 	for i := range o.sim.targets {
-		if t := &o.sim.targets[i]; t.region == r {
+		if t := &o.sim.targets[i]; t.region == r && w.Endpoints[t.service][t.endpoint].Drained == nil && w.Services[t.service] == nil {
 			all++
 			if w.Endpoints[t.service][t.endpoint].State == healthcheck.Down {
 				down++
