@@ -51,6 +51,26 @@ func TestLoadUnreadable(t *testing.T) {
 	}
 }
 
+// Keys that both files have, such as checks, tell nothing of which it is.
+func TestIsFleet(t *testing.T) {
+	for text, want := range map[string]bool{
+		"zones: []":                         true,
+		"{regions: [], checks: []}":         true,
+		"\ufeff\"services\": []\r\n":        true,
+		"name: a\nzones: []\nzones: []\n":   true,
+		"name: a\nchecks: {}\nregion: b\n":  false,
+		"checks: []\nplaces: {}\nbrake: {}": false,
+		"# zones:\nlog:\n  zones: {}\n":     false,
+		"zones":                             false,
+		"zones: [":                          false,
+		"":                                  false,
+	} {
+		if got := IsFleet([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func TestLoadZoneFileProblems(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "fleet.yaml")

@@ -53,6 +53,15 @@ func ParseInstance(file string, text []byte) (*Instance, Problems) {
 	return in, nil
 }
 
+// IsFleet reports whether text has one of the keys that every fleet file has and
+// no instance file may have. What is no YAML has none, and neither loader takes it.
+func IsFleet(text []byte) bool {
+	root, _ := parseTree("", canonical(text))
+	return root != nil && slices.ContainsFunc([]string{"zones", "regions", "services"}, func(key string) bool {
+		return root.find(key) != nil
+	})
+}
+
 // start makes the tree of a text and a decoder for it. Without a tree there
 // is at least one problem.
 func start(file string, text []byte) (*decoder, item) {

@@ -54,7 +54,7 @@ func checkFile(stdout, stderr io.Writer, path string) bool {
 // checkOne returns a summary of a good file.
 func checkOne(path string) (string, error) {
 	text, err := os.ReadFile(path)
-	if err == nil && !looksLikeFleet(text) {
+	if err == nil && !config.IsFleet(text) {
 		return checkInstance(path)
 	}
 	a, err := loadFleet(path, nil) // says it better when the file cannot be read
@@ -114,17 +114,4 @@ func count(n int, noun string) string {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// looksLikeFleet guesses by the top-level keys; a wrong guess only changes
-// which loader complains.
-func looksLikeFleet(text []byte) bool {
-	for line := range strings.Lines(string(text)) {
-		for _, key := range []string{"zones:", "regions:", "services:", "checks:", "places:", "brake:"} {
-			if strings.HasPrefix(line, key) {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// check-config takes the complete examples of the manual for what they are.
+func TestCheckConfigOfDocumentedExamples(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for heading, want := range map[string]string{
+		"## A complete instance file\n": ": ok: instance us-east-1 in region us-east\n",
+		"## A complete fleet file\n":    ": ok: fleet of 1 zone, 3 regions, 3 services with 12 endpoints, configuration ",
+	} {
+		_, section, _ := strings.Cut(string(manual), heading)
+		_, text, _ := strings.Cut(section, "```yaml\n")
+		text, _, found := strings.Cut(text, "```")
+		if !found {
+			t.Fatalf("the manual has no example below %q", heading)
+		}
+		path := filepath.Join(t.TempDir(), "example.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr bytes.Buffer
+		if !checkFile(&stdout, &stderr, path) || !strings.HasPrefix(stdout.String(), path+want) {
+			t.Errorf("%s%s%s", heading, &stdout, &stderr)
+		}
+	}
+}
