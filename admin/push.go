@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/steerdns/steerdns/healthcheck"
@@ -23,10 +22,10 @@ import (
 // operator's own hand can reach.
 const (
 	maxReport      = 4 << 10 // bytes of a body
-	maxReporters   = 1024    // connections at once
 	reportsASecond = 10      // of one endpoint
 	reportTimeout  = 10 * time.Second
-	filesEvery     = 5 * time.Second // between two looks at tokens and certificate
+	reportPause    = 15 * time.Second // from one report to the next on a connection
+	filesEvery     = 5 * time.Second  // between two looks at tokens and certificate
 )
 
 // Reporter takes in what an endpoint says of itself; *healthcheck.Runner does.
@@ -100,10 +99,10 @@ func (s *PushServer) Results() map[string]uint64 {
 // before holds.
 func (s *PushServer) Run(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
-		Handler: s.Handler(), ReadTimeout: reportTimeout, WriteTimeout: reportTimeout, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug),
+		Handler: s.Handler(), ReadTimeout: reportTimeout, WriteTimeout: reportTimeout, IdleTimeout: reportPause,
+		MaxHeaderBytes: 8 << 10, ConnState: noteRequest, ErrorLog: slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug),
 	}
-	ln = netutil.LimitListener(ln, maxReporters)
+	ln = boundReporters(ln, maxReporters, maxPerReporter)
 	if s.opt.Cert != "" {
 		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate, NextProtos: []string{"h2", "http/1.1"}}
 		ln = tls.NewListener(ln, srv.TLSConfig)
@@ -156,11 +155,23 @@ func (s *PushServer) lookAgain() {
 	}
 }
 
-// Handler is the whole surface.
+// Handler is the whole surface. It ends the connection of whom it refuses.
 func (s *PushServer) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /v1/report/{endpoint...}", answer(s.report))
-	return http.MaxBytesHandler(mux, maxReport)
+	return http.MaxBytesHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mux.ServeHTTP(parting{w}, r)
+	}), maxReport)
+}
+
+// parting ends the connection after any answer but 200.
+type parting struct{ http.ResponseWriter }
+
+func (w parting) WriteHeader(code int) {
+	if code != http.StatusOK {
+		w.Header().Set("Connection", "close")
+	}
+	w.ResponseWriter.WriteHeader(code)
 }
 
 // reportRequest is the body of a report.
