@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -216,9 +215,7 @@ func (s *PushServer) refuse(result, status int, message string) error {
 // readReport reads a body; an empty one reports up.
 func readReport(body io.Reader) (healthcheck.Report, error) {
 	var req reportRequest
-	d := json.NewDecoder(body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&req); err != nil && err != io.EOF {
+	if err := decodeOne(body, &req); err != nil && err != io.EOF {
 		return healthcheck.Report{}, errors.New(`the body is not understood (want {"up": true, "reason": "...", "load": 0 to 100}, or nothing): ` + err.Error())
 	}
 	if req.Load < 0 || req.Load > 100 {

@@ -80,6 +80,9 @@ func TestPush(t *testing.T) {
 		{"no such endpoint", "www.gslb.example.com/us-east/192.0.2.9", tokenW, "", 404, healthcheck.Report{}},
 		{"not JSON", endpointA, tokenA, "up", 400, healthcheck.Report{}},
 		{"unknown field", endpointA, tokenA, `{"state": "up"}`, 400, healthcheck.Report{}},
+		{"a second value", endpointA, tokenA, `{"up": true}{"up": false}`, 400, healthcheck.Report{}},
+		{"more behind it", endpointA, tokenA, `{"up": false} garbage`, 400, healthcheck.Report{}},
+		{"a line end behind it", endpointA, tokenA, "{\"up\": false}\r\n", 200, healthcheck.Report{}},
 		{"too much load", endpointA, tokenA, `{"load": 101}`, 400, healthcheck.Report{}},
 		{"too long", endpointA, tokenA, `{"reason": "` + strings.Repeat("x", maxReport) + `"}`, 400, healthcheck.Report{}},
 	} {

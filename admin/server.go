@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -104,10 +105,22 @@ func asRefusal(err error) *Refusal {
 }
 
 func decode(r *http.Request, into any) error {
-	d := json.NewDecoder(r.Body)
+	if err := decodeOne(r.Body, into); err != nil {
+		return bad("the request body is not understood: %v", err)
+	}
+	return nil
+}
+
+// decodeOne reads one JSON value after which nothing may come; io.EOF means
+// that there is none.
+func decodeOne(from io.Reader, into any) error {
+	d := json.NewDecoder(from)
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return bad("the request body is not understood: %v", err)
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows the JSON value")
 	}
 	return nil
 }
