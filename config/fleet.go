@@ -50,6 +50,9 @@ type Zone struct {
 	// `sha256` it is a file of each instance's own, and not among Fleet.Files
 
 	Transfer *Transfer // `transfer`: nil when nobody may fetch the zone
+
+	Partial bool // only beside problems: what stands beside Records could not all be read
+	unread  bool // only beside problems: the name or the records could not be read
 }
 
 // SOA is a zone's start of authority (RFC 1035, section 3.3.13). Durations

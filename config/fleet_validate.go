@@ -42,6 +42,15 @@ func (d *fleetDecoder) placeServices() {
 	}
 }
 
+// keepSound leaves out of a fleet with problems what would only yield the same
+// problems again, or others that are none.
+func (d *fleetDecoder) keepSound() {
+	d.fleet.Zones = slices.DeleteFunc(d.fleet.Zones, func(z Zone) bool { return z.unread })
+	d.fleet.Services = slices.DeleteFunc(d.fleet.Services, func(s Service) bool {
+		return s.Zone == "" || d.services.defined[s.Name] != s.Pos || s.Zone == s.Name && aliased(s.Endpoints)
+	})
+}
+
 // circles reports aliases that lead back to where they started.
 func (d *fleetDecoder) circles() {
 	d.walk(aliasesOf, func(at int, path []string) {

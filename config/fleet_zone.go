@@ -13,21 +13,32 @@ import (
 const maxTTL = 24855 * day
 
 func (d *fleetDecoder) zone(v item) Zone {
+	before := len(d.problems)
 	t := v.table("name", "ttl", "soa", "ns", "records", "file", "sha256", "transfer")
-	name := t.need("name", "gslb.example.com")
-	z := Zone{Pos: name.at, TTL: t.get("ttl").seconds(time.Hour, 0, maxTTL)}
-	z.Name, _ = parsed(name, "a domain name", parseDomain)
-	d.zones.define(name, z.Name)
+	z := d.zoneText(t)
+	z.TTL = t.get("ttl").seconds(time.Hour, 0, maxTTL)
 	z.NS = d.nameServers(t.get("ns"))
-	d.text(&z, t)
 	if soa := t.get("soa"); soa.given() {
 		z.SOA = d.soa(soa, &z)
 	}
-	z.Transfer = d.transfer(t.get("transfer"))
 	if z.Records.Pos.Line == 0 && !t.get("records").given() && !t.get("file").given() {
 		t.need("soa", `{mname: ns1.gslb.example.com, rname: hostmaster.example.com}, or "records" or "file" that hold it`)
 		t.need("ns", `[ns1.gslb.example.com], or "records" or "file" that hold them`)
 	}
+	z.Partial = len(d.problems) > before
+	z.Transfer = d.transfer(t.get("transfer"))
+	return z
+}
+
+// zoneText reads the name of a zone and its records.
+func (d *fleetDecoder) zoneText(t table) Zone {
+	before := len(d.problems)
+	name := t.need("name", "gslb.example.com")
+	z := Zone{Pos: name.at}
+	z.Name, _ = parsed(name, "a domain name", parseDomain)
+	d.zones.define(name, z.Name)
+	d.text(&z, t)
+	z.unread = z.Name == "" || len(d.problems) > before
 	return z
 }
 

@@ -17,28 +17,26 @@ import (
 // maxZoneFile is the largest zone file that is read, in bytes.
 const maxZoneFile = 256 << 20
 
-// LoadInstance reads an instance file from disk. The error, if any, is
-// Problems.
-func LoadInstance(path string) (*Instance, error) {
+// LoadInstance reads an instance file from disk. What it returns beside problems
+// is as with ParseInstance.
+func LoadInstance(path string) (*Instance, Problems) {
 	text, err := readFile(path, maxText)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	in, problems := ParseInstance(path, text)
-	return in, problems.Err()
+	return ParseInstance(path, text)
 }
 
 // LoadFleet reads a fleet file from disk, and the zone files that it names
-// relative to itself. The error, if any, is Problems.
-func LoadFleet(path string) (*Fleet, error) {
+// relative to itself. What it returns beside problems is as with ParseFleet.
+func LoadFleet(path string) (*Fleet, Problems) {
 	text, err := readFile(path, maxText)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
-	fleet, problems := ParseFleet(path, text, func(name string, _ bool) ([]byte, error) {
+	return ParseFleet(path, text, func(name string, _ bool) ([]byte, error) {
 		return ReadZone(beside(path, name))
 	})
-	return fleet, problems.Err()
 }
 
 // ReadZone reads a zone file from disk. Its errors do not repeat the path.

@@ -21,36 +21,36 @@ func canonical(text []byte) []byte {
 // and their names absolute; the others belong to the fleet file.
 type Reader func(name string, pinned bool) ([]byte, error)
 
-// ParseFleet reads a fleet file. read may be nil when there are no files. The
-// result is nil when there is any problem.
+// ParseFleet reads a fleet file. read may be nil when there are no files. With
+// problems, the result is what could be read in spite of them: good for finding
+// what else is wrong, and for nothing else. It is nil when that is nothing.
 func ParseFleet(file string, text []byte, read Reader) (*Fleet, Problems) {
 	fleet := &Fleet{File: file, Text: bytes.Clone(text), Files: map[string][]byte{}}
 	d, root := start(file, text)
-	if root.given() {
-		fd := newFleetDecoder(d, fleet, read)
-		fd.decode(root)
-		fd.validate()
-	}
-	if len(d.problems) > 0 {
+	if !root.given() {
 		return nil, d.problems.Sorted()
+	}
+	fd := newFleetDecoder(d, fleet, read)
+	fd.decode(root)
+	fd.validate()
+	if len(d.problems) > 0 {
+		fd.keepSound()
+		return fleet, d.problems.Sorted()
 	}
 	fleet.sortEndpoints()
 	fleet.Hash = Hash(fleet.Text, fleet.Files)
 	return fleet, nil
 }
 
-// ParseInstance reads an instance file. The result is nil when there is any
-// problem.
+// ParseInstance reads an instance file. With problems, the result is what could
+// be read in spite of them, as with ParseFleet.
 func ParseInstance(file string, text []byte) (*Instance, Problems) {
 	d, root := start(file, text)
 	var in *Instance
 	if root.given() {
 		in = d.instance(file, root)
 	}
-	if len(d.problems) > 0 {
-		return nil, d.problems.Sorted()
-	}
-	return in, nil
+	return in, d.problems.Sorted()
 }
 
 // IsFleet reports whether text has one of the keys that every fleet file has and

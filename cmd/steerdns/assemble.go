@@ -34,16 +34,8 @@ type assembled struct {
 // loadFleet reads, checks and assembles the fleet file at path. The zones of have,
 // which may be nil, are taken over if they are the same.
 func loadFleet(path string, have *assembled) (*assembled, error) {
-	f, err := config.LoadFleet(path)
-	if err != nil {
-		return nil, err
-	}
-	a, err := assemble(f, have)
-	if err != nil {
-		return nil, err
-	}
-	a.source = path
-	return a, nil
+	f, problems := config.LoadFleet(path)
+	return assemble(f, problems, have)
 }
 
 // assembleFile does the same for a fleet file out of the store or a snapshot.
@@ -60,10 +52,7 @@ func assembleFile(name string, file regions.FleetFile, have *assembled) (*assemb
 		return []byte(text), nil
 	}
 	f, problems := config.ParseFleet(name, []byte(file.Text), read)
-	if err := problems.Err(); err != nil {
-		return nil, err
-	}
-	a, err := assemble(f, have)
+	a, err := assemble(f, problems, have)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +60,15 @@ func assembleFile(name string, file regions.FleetFile, have *assembled) (*assemb
 	return a, nil
 }
 
-// assemble turns a valid fleet file into topology, zones and places. What
-// only the other rooms can judge (master-file text, country codes) is judged
-// here, again all of it at once.
-func assemble(f *config.Fleet, have *assembled) (*assembled, error) {
-	problems := checkCountries(f)
+// assemble turns a fleet file into topology, zones and places, when nothing is
+// wrong with it. What only the other rooms can judge (master-file text, country
+// codes) is judged here, and told together with the problems that are known.
+// f may be nil then, or what could be read of the file.
+func assemble(f *config.Fleet, problems config.Problems, have *assembled) (*assembled, error) {
+	if f == nil {
+		return nil, problems.Err()
+	}
+	problems = append(problems, checkCountries(f)...)
 	sources := zoneSources(f)
 	digest := digestOf(sources)
 	zones, bad := buildZones(sources, digest, have)
@@ -167,7 +160,7 @@ func zoneSources(f *config.Fleet) []zone.Source {
 	for i, z := range f.Zones {
 		out[i] = zone.Source{
 			Name: z.Name, Text: z.Records.Value, File: z.Records.Pos.File, Line: z.Records.Pos.Line,
-			DefaultTTL: seconds(z.TTL), SOA: soaOf(z), Counted: counted(f, z),
+			DefaultTTL: seconds(z.TTL), SOA: soaOf(z), Counted: counted(f, z), Partial: z.Partial,
 		}
 		if out[i].File == "" {
 			out[i].File, out[i].Line = z.Pos.File, z.Pos.Line
@@ -178,7 +171,7 @@ func zoneSources(f *config.Fleet) []zone.Source {
 		for si, s := range f.Services {
 			if s.Zone == z.Name {
 				out[i].Steered = append(out[i].Steered, zone.SteeredName{
-					Name: s.Name, Service: si, Alias: s.Endpoints[0].Alias != "", HTTPS: s.HTTPS != nil, SVCB: s.SVCB != nil,
+					Name: s.Name, Service: si, Alias: ofAliases(s), HTTPS: s.HTTPS != nil, SVCB: s.SVCB != nil,
 					File: s.Pos.File, Line: s.Pos.Line, Col: s.Pos.Col,
 				})
 			}
@@ -186,6 +179,9 @@ func zoneSources(f *config.Fleet) []zone.Source {
 	}
 	return out
 }
+
+// ofAliases tells whether a service leads to aliases, of which it has nothing else then.
+func ofAliases(s config.Service) bool { return len(s.Endpoints) > 0 && s.Endpoints[0].Alias != "" }
 
 func soaOf(z config.Zone) *zone.SOA {
 	if z.SOA == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -65,33 +66,35 @@ func checkOne(path string) (string, error) {
 }
 
 func checkInstance(path string) (string, error) {
-	in, err := config.LoadInstance(path)
-	if err != nil {
-		return "", err
+	in, problems := config.LoadInstance(path)
+	if in == nil {
+		return "", problems.Err()
 	}
 	words := fmt.Sprintf("instance %s in region %s", in.Name, in.Region)
 	if in.Fleet.Path == "" {
-		return words, nil
+		return words, problems.Err()
 	}
-	a, err := loadFleet(in.Fleet.Path, nil)
-	if err != nil {
-		return "", err
+	f, ofFleet := config.LoadFleet(in.Fleet.Path)
+	if f != nil {
+		problems = append(problems, checkRegion(in, f)...)
 	}
-	if err := checkRegion(in, a); err != nil {
+	a, err := assemble(f, ofFleet, nil)
+	if err := errors.Join(problems.Sorted().Err(), err); err != nil {
 		return "", err
 	}
 	return words + "; " + in.Fleet.Path + ": " + fleetSummary(a), nil
 }
 
 // checkRegion refuses an instance whose region the fleet does not have: its
-// votes would count for nothing.
-func checkRegion(in *config.Instance, a *assembled) error {
-	if hasRegion(a.topology, in.Region) {
-		return nil
-	}
+// votes would count for nothing. Where a region's name could not be read, that
+// is problem enough.
+func checkRegion(in *config.Instance, f *config.Fleet) config.Problems {
 	var known []string
-	for _, r := range a.topology.Regions {
+	for _, r := range f.Regions {
 		known = append(known, r.Name)
+	}
+	if len(known) == 0 || slices.Contains(known, "") || in.Region == "" || slices.Contains(known, in.Region) {
+		return nil
 	}
 	return config.Problems{{
 		Pos: in.RegionPos, Path: "region", Message: fmt.Sprintf("the fleet has no region %q", in.Region),

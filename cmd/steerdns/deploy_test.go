@@ -11,7 +11,8 @@ import (
 // instance's region exists, and each region has two instances.
 func TestDeployedFleetsLoad(t *testing.T) {
 	for _, dir := range []string{"../../deploy/example", "../../deploy/compose"} {
-		a, err := loadFleet(filepath.Join(dir, "fleet.yaml"), nil)
+		f, problems := config.LoadFleet(filepath.Join(dir, "fleet.yaml"))
+		a, err := assemble(f, problems, nil)
 		if err != nil {
 			t.Errorf("%s: %v", dir, err)
 			continue
@@ -26,7 +27,7 @@ func TestDeployedFleetsLoad(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			if err := checkRegion(in, a); err != nil {
+			if err := checkRegion(in, f); err != nil {
 				t.Error(err)
 			}
 			if in.Name+".yaml" != filepath.Base(file) {

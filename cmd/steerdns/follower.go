@@ -67,11 +67,13 @@ func (f *follower) beginFile(saved snapshot.Snapshot, found bool) error {
 
 // load reads the fleet file that the instance file names.
 func (f *follower) load() (*assembled, error) {
-	a, err := loadFleet(f.in.conf.Fleet.Path, f.last)
+	path := f.in.conf.Fleet.Path
+	file, problems := config.LoadFleet(path)
+	a, err := assemble(file, problems, f.last)
 	if err != nil {
 		return nil, err
 	}
-	return a, checkRegion(f.in.conf, a)
+	return a, checkRegion(f.in.conf, file).Err()
 }
 
 func (f *follower) assembleBuiltIn() (*assembled, error) {

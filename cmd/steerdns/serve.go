@@ -46,7 +46,8 @@ func instanceConfig(path string) (*config.Instance, error) {
 	if path == "" {
 		return config.DefaultInstance(), nil
 	}
-	return config.LoadInstance(path)
+	in, problems := config.LoadInstance(path)
+	return in, problems.Err()
 }
 
 func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {

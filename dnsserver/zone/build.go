@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -8,7 +9,7 @@ import (
 
 // Build makes a Set of the sources, or reports everything that is wrong with
 // them, at most some hundred problems a zone. The Set is nil exactly when there
-// are problems. The sources are not kept.
+// are problems, or a source is Partial. The sources are not kept.
 func Build(sources []Source) (*Set, []Problem) {
 	b := builder{byName: map[string]*assembly{}}
 	for i := range sources {
@@ -27,7 +28,7 @@ func Build(sources []Source) (*Set, []Problem) {
 	for _, r := range b.reports {
 		problems = append(problems, r.all()...)
 	}
-	if len(problems) > 0 {
+	if len(problems) > 0 || slices.ContainsFunc(sources, func(s Source) bool { return s.Partial }) {
 		return nil, problems
 	}
 	return b.publish(), nil
@@ -65,7 +66,9 @@ func (b *builder) load(src *Source) {
 	r := newReader(src, name, rep, a.add)
 	r.read(src.Text, src.Line)
 	a.lost = r.lost
-	a.addValues()
+	if !src.Partial {
+		a.addValues()
+	}
 }
 
 // nest links a zone to the innermost other zone around it.

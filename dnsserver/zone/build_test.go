@@ -163,6 +163,20 @@ func TestNoSources(t *testing.T) {
 	}
 }
 
+// A partial source is never served, and only its text is judged: what it lacks
+// may stand in values that could not be read.
+func TestPartialSource(t *testing.T) {
+	src := Source{Name: "example.com.", Text: "www A 192.0.2.1\n", File: "zone.txt", Line: 1, Partial: true, NS: []string{"ns.example.com."}}
+	if set, problems := Build([]Source{src}); set != nil || problems != nil {
+		t.Errorf("%v, %v", set, problems)
+	}
+	src.Text += "www A 192.0.2.999\nwww CNAME mail\n"
+	set, problems := Build([]Source{src})
+	if set != nil || len(problems) != 2 || problems[0].Line != 2 || problems[1].Line != 3 {
+		t.Errorf("%v, %v", set, problems)
+	}
+}
+
 func TestProblemsAreBounded(t *testing.T) {
 	set, problems := Build([]Source{{Name: "example.com.", Text: strings.Repeat("a 1 A x\n", 2000), File: "zone.txt", Line: 100}})
 	if set != nil || len(problems) != maxProblems+1 {

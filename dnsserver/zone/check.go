@@ -13,7 +13,9 @@ func (a *assembly) checkAll() {
 	for _, d := range a.order {
 		a.check(d)
 	}
-	a.checkZone()
+	if !a.src.Partial {
+		a.checkZone()
+	}
 }
 
 // check holds one node against the rules for zones.

@@ -13,6 +13,9 @@ type Source struct {
 	NS         []string // absolute names; may be empty if Text has them
 	Steered    []SteeredName
 	Counted    bool // see Zone.Counted
+	// Partial: the values beside Text are not all known. What is missing is then
+	// no problem, and there has to be one elsewhere that keeps the set from use.
+	Partial bool
 }
 
 // SOA is a start of authority given as values. Times are seconds.
