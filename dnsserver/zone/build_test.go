@@ -166,7 +166,7 @@ func TestNoSources(t *testing.T) {
 // A partial source is never served, and only its text is judged: what it lacks
 // may stand in values that could not be read.
 func TestPartialSource(t *testing.T) {
-	src := Source{Name: "example.com.", Text: "www A 192.0.2.1\n", File: "zone.txt", Line: 1, Partial: true, NS: []string{"ns.example.com."}}
+	src := Source{Name: "example.com.", Text: "www A 192.0.2.1\n", File: "zone.txt", Line: 1, DefaultTTL: 60, Partial: true, NS: []string{"ns.example.com."}}
 	if set, problems := Build([]Source{src}); set != nil || problems != nil {
 		t.Errorf("%v, %v", set, problems)
 	}
