@@ -77,6 +77,12 @@ var mistakes = []struct {
 	{"any cluster is believed", "regions/inbox.go", []string{
 		"case f.known && cluster != f.cluster:", "case false:",
 	}},
+	{"what was kept in leaves by the time of the votes", "regions/comeback.go", []string{
+		"\t\treturn b.now\n\t}\n\treturn v.Since", "\t}\n\treturn v.Since",
+	}},
+	{"a drain that ended stays where the store is lost", "regions/memory.go", []string{
+		"\tv.Drained, v.Pinned = drained, pinned\n", "\tif drained != nil {\n\t\tv.Drained = drained\n\t}\n\tv.Pinned = pinned\n",
+	}},
 	{"a store that is not believed is written to", "regions/store/protocol/writer.go", []string{
 		"if !w.permitted.Load() {", "if false {",
 	}},

@@ -31,6 +31,7 @@ func (o *oracle) world(n *node, w *regions.World) {
 	o.leavingHolds(n, k, last, w)
 	o.returnsHold(n, k, last, w)
 	o.drainsHold(n, k, last, w)
+	o.overridesObeyed(n, w)
 	if last == nil || last.Epoch != w.Epoch || last.Topology != w.Topology {
 		o.sim.say("%s is in epoch %s at revision %d%s", n.name, w.Epoch, w.Revision, marks(w))
 		o.decisionsHold(n, w)
