@@ -32,6 +32,8 @@ func (v item) jsonScalar() (string, bool) {
 		if x, ok := parseReal(v.text); ok {
 			return float(x), true
 		}
+		v.fail("number "+clip(v.text)+" is not a decimal one", "write it in plain digits, such as 16 or 0.5, or in quotes if it is a text")
+		return "", false
 	}
 	v.fail("want a text, a number, true or false, got "+v.kind.String(), "a path leads to one value of those kinds")
 	return "", false
