@@ -42,13 +42,16 @@ func (d *fleetDecoder) expectations(c *Check, t table) {
 	if bytes, ok := parsed(raw, "bytes in hexadecimal digits", parseHex); ok {
 		c.Send = bytes
 	}
+	sent := t.get("send")
 	switch {
-	case t.get("send").given() && raw.given():
+	case sent.given() && raw.given():
 		raw.fail("send and send_hex are both given", "keep one of them")
-	case c.Type == CheckUDP && !t.get("send").given() && !raw.given():
+	case c.Type == CheckUDP && !sent.given() && !raw.given():
 		t.need("send", "what makes the endpoint answer, or send_hex")
+	case len(c.Send) > maxSend && raw.given():
+		raw.fail("more than 1024 bytes to send", "send less")
 	case len(c.Send) > maxSend:
-		t.get("send").fail("more than 1024 bytes to send", "send less")
+		sent.fail("more than 1024 bytes to send", "send less")
 	}
 }
 
