@@ -27,6 +27,36 @@ func (d *fleetDecoder) http(c *Check, t table) {
 	c.ExpectHeaders = d.fields(t.get("expect_headers"))
 	c.JSON = d.json(t.get("json"))
 	c.HTTP2 = t.get("http2").yes(false)
+	if c.HTTP2 && c.Type == CheckHTTPS {
+		connectionHeaders(t.get("headers"))
+	}
+	if c.Method == "HEAD" && web {
+		bodyless(t)
+	}
+}
+
+// connectionHeaders reports fields that HTTP/2 does not have (RFC 9113, section
+// 8.2.2).
+func connectionHeaders(v item) {
+	if !v.given() || v.kind != kindTable {
+		return
+	}
+	for _, e := range v.node.table {
+		switch strings.ToLower(e.key) {
+		case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade":
+			v.sub(e).atKey(e).fail("HTTP/2 has no header "+quote(e.key), "remove it, or http2: true")
+		}
+	}
+}
+
+// bodyless reports what is expected of a body that never comes (RFC 9110,
+// section 9.3.2).
+func bodyless(t table) {
+	for _, key := range []string{"body", "body_regexp", "json"} {
+		if e := t.find(key); e != nil {
+			t.sub(*e).atKey(*e).fail("the answer to HEAD has no body", "remove the key, or use method: GET")
+		}
+	}
 }
 
 // headers reads header fields to send.
@@ -60,6 +90,9 @@ func (d *fleetDecoder) fields(v item) []Header {
 		case ok:
 			out = append(out, Header{e.key, value})
 		}
+	}
+	if len(v.node.table) == 0 {
+		v.fail("the table is empty", "write at least one header, or remove the key")
 	}
 	return out
 }
@@ -101,6 +134,9 @@ func parseStatus(s string) ([]StatusRange, flaw) {
 		if !ok1 || !ok2 || lo > hi {
 			return nil, flaw{"bad status codes " + quote(s), "write codes from 100 to 599, such as 200, 200-299 or 200-299,304"}
 		}
+		if hi < 200 && (lo > 101 || hi < 101) {
+			return nil, flaw{"no answer ends with status " + quote(strings.TrimSpace(part)), "write codes from 200 to 599; of those below, only 101 is not followed by another"}
+		}
 		out = append(out, StatusRange{lo, hi})
 	}
 	return out, flaw{}
@@ -126,7 +162,7 @@ func parseURLPath(s string) (string, flaw) {
 }
 
 func parseHost(s string) (string, flaw) {
-	if s == "" || !isPrintable(s) || strings.ContainsAny(s, " /@?#") {
+	if s == "" || !isPrintable(s) || strings.ContainsAny(s, " /@?#\"<>\\^`{|}") {
 		return "", flaw{"bad host " + quote(s), "write a host name as it stands in a URL, such as www.example.com"}
 	}
 	return s, flaw{}

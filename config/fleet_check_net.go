@@ -35,7 +35,7 @@ func (d *fleetDecoder) expectations(c *Check, t table) {
 	if c.Type == CheckHTTP || c.Type == CheckHTTPS {
 		text, pattern = t.get("body"), t.get("body_regexp")
 	}
-	c.Expect, _ = text.str("text that the answer must hold")
+	c.Expect, _ = parsed(text, "text that the answer must hold", parseExpected)
 	c.ExpectRegexp, _ = parsed(pattern, "a regular expression", parseRegexp)
 	c.Send, _ = t.get("send").str("text to send")
 	raw := t.get("send_hex")
@@ -61,7 +61,18 @@ const maxSend = 1024
 // maxPattern bounds the work of a regular expression.
 const maxPattern = 200
 
+// parseExpected refuses what every answer holds.
+func parseExpected(s string) (string, flaw) {
+	if s == "" {
+		return "", flaw{"the text is empty", "write what the answer must hold, or remove the key"}
+	}
+	return s, flaw{}
+}
+
 func parseRegexp(s string) (*regexp.Regexp, flaw) {
+	if s == "" {
+		return nil, flaw{"the regular expression is empty", "write what the answer must match, or remove the key"}
+	}
 	re, err := regexp.Compile(s)
 	if err != nil || len(s) > maxPattern {
 		return nil, flaw{"bad regular expression " + quote(s), "write one of RE2, of at most 200 bytes, such as \"^ok\\\\b\" (https://github.com/google/re2/wiki/Syntax)"}
@@ -97,10 +108,14 @@ func (d *fleetDecoder) question(c *Check, t table) {
 	rcode := t.get("rcode").choice("NOERROR", rcodes...)
 	c.TCP = t.get("tcp").yes(false)
 	answer := t.get("answer")
-	for _, e := range answer.items("record data") {
+	list := answer.items("record data")
+	for _, e := range list {
 		if s, ok := e.str("the data of a record"); ok {
 			c.Answer = append(c.Answer, s)
 		}
+	}
+	if answer.given() && answer.kind == kindList && len(list) == 0 {
+		answer.fail("the list is empty", "write the data of at least one record, or remove the key")
 	}
 	if c.Type == CheckDNS {
 		c.Record, c.Rcode = record, rcode
@@ -127,6 +142,8 @@ func (d *fleetDecoder) command(v item) []string {
 		switch {
 		case ok && i == 0 && !isProgram(s):
 			e.fail("bad program "+quote(s), "write its absolute path; there is no shell and no search path")
+		case strings.Contains(s, "\x00"):
+			e.fail("the argument "+quote(s)+" has a NUL character", "remove it; no program can be given one")
 		case ok:
 			out = append(out, s)
 		}
