@@ -164,6 +164,36 @@ func TestParseTokens(t *testing.T) {
 	}
 }
 
+// TestTokenNames: a name in another notation is for the same endpoints; one that
+// could never be for any is refused, and not shown: it may be a token.
+func TestTokenNames(t *testing.T) {
+	for name, endpoint := range map[string]string{
+		"WWW.gslb.Example.com/us-east/192.0.2.1":      endpointA,
+		"www.gslb.example.com./us-east/192.0.2.1":     endpointA,
+		"www.gslb.example.com./US-East":               endpointA,
+		"www.gslb.example.com/us-east/":               endpointA,
+		"www.gslb.example.com/":                       endpointA,
+		"www.gslb.example.com/eu-west/2001:DB8:0::1/": endpointB,
+		"www.gslb.example.com/us-east/CDN.example.":   "www.gslb.example.com/us-east/cdn.example",
+		"/":                               "",
+		".":                               "",
+		"www.gslb.example.com//192.0.2.1": "",
+		"www.gslb.example.com/us-east/192.0.2.1/x":       "",
+		"www.gslb.example.com/us-east/192.0.2.1:80":      "",
+		"www.gslb.example.com/us-east/fe80::1%eth0":      "",
+		"https://www.gslb.example.com/us-east/192.0.2.1": "",
+		"*.gslb.example.com":                             "",
+	} {
+		tokens, err := ParseTokens("tokens", []byte("\n"+name+" "+tokenA+"\n"))
+		switch {
+		case endpoint != "" && (err != nil || !tokens.Allow(endpoint, tokenA)):
+			t.Errorf("%s is not for %s: %v", name, endpoint, err)
+		case endpoint == "" && (err == nil || !strings.HasPrefix(err.Error(), "tokens:2: the first word is not the name ") || strings.Contains(err.Error(), name+" ")):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func FuzzTokens(f *testing.F) {
 	f.Add("www 0123456789abcdef\n#\n", "www/x", "0123456789abcdef")
 	f.Fuzz(func(t *testing.T, text, endpoint, token string) {

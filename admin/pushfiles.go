@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -29,8 +30,8 @@ const minToken = 16
 
 // ParseTokens reads lines of a name and a token between blanks. The name is an
 // endpoint (service/region/address), or a service/region or service with all
-// its endpoints. A name may stand on several lines, so that tokens can be
-// exchanged. Empty lines and those that begin with "#" say nothing. The error
+// its endpoints, in any notation that grantName knows. A name may stand on
+// several lines, so that tokens can be exchanged. Empty lines and those that begin with "#" say nothing. The error
 // names file, line and what to do, and never a token.
 func ParseTokens(file string, text []byte) (*Tokens, error) {
 	var t Tokens
@@ -38,20 +39,47 @@ func ParseTokens(file string, text []byte) (*Tokens, error) {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		words := strings.Fields(lines.Text())
+		name, isName := "", false
+		if len(words) > 0 {
+			name, isName = grantName(words[0])
+		}
 		switch {
 		case len(words) == 0 || strings.HasPrefix(words[0], "#"):
 		case len(words) != 2:
 			problems = append(problems, fmt.Errorf("%s:%d: want a name and a token, got %d words", file, n, len(words)))
+		case !isName:
+			problems = append(problems, fmt.Errorf("%s:%d: the first word is not the name of an endpoint, a region of a service or a service (write www.example.com/us-east/192.0.2.1, www.example.com/us-east or www.example.com)", file, n)) // not the word: it may be the token
 		case len(words[1]) < minToken:
 			problems = append(problems, fmt.Errorf("%s:%d: the token has fewer than %d characters (make one: openssl rand -hex 24)", file, n, minToken))
 		default:
-			t.grants = append(t.grants, grant{strings.TrimSuffix(words[0], "."), sha256.Sum256([]byte(words[1]))})
+			t.grants = append(t.grants, grant{name, sha256.Sum256([]byte(words[1]))})
 		}
 	}
 	if err := lines.Err(); err != nil {
 		problems = append(problems, fmt.Errorf("%s: %w", file, err))
 	}
 	return &t, errors.Join(problems...)
+}
+
+// grantName writes a name as endpoints are called: in lower case, the domain
+// names without their final dot, the address in its shortest form.
+func grantName(s string) (string, bool) {
+	const plain = "abcdefghijklmnopqrstuvwxyz0123456789-_."
+	parts := strings.Split(strings.TrimSuffix(strings.ToLower(s), "/"), "/")
+	for i, part := range parts {
+		a, err := netip.ParseAddr(part)
+		switch {
+		case i == 2 && err == nil && a.Zone() == "":
+			parts[i] = a.Unmap().String()
+			continue
+		case i != 1:
+			parts[i] = strings.TrimSuffix(part, ".")
+		}
+		if i > 2 || parts[i] == "" || strings.Trim(parts[i], plain) != "" {
+			return "", false
+		}
+	}
+	return strings.Join(parts, "/"), true
 }
 
 // Allow reports whether the token is for the endpoint. It takes as long for a
