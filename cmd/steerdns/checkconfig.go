@@ -18,7 +18,8 @@ func newCheckConfig() *cobra.Command {
 		Use:   "check-config FILE...",
 		Short: "Check fleet files and instance files, and name every problem",
 		Long: `Reads each file with the loader that serve uses and prints every problem as
-file:line:col: path: problem (what to do). Exit status 1 when there is one.
+file:line:col: path: problem (what to do). Exit status 1 when there is one. A note
+is about what a good file may not have been meant to do.
 
 A file with a top-level key "zones", "regions" or "services" is taken for a
 fleet file, any other for an instance file; with an instance file, the fleet
@@ -58,11 +59,12 @@ func checkOne(path string) (string, error) {
 	if err == nil && !config.IsFleet(text) {
 		return checkInstance(path)
 	}
-	a, err := loadFleet(path, nil) // says it better when the file cannot be read
+	f, problems := config.LoadFleet(path) // says it better when the file cannot be read
+	a, err := assemble(f, problems, nil)
 	if err != nil {
 		return "", err
 	}
-	return fleetSummary(a), nil
+	return fleetSummary(a) + brakeNote(f), nil
 }
 
 func checkInstance(path string) (string, error) {
@@ -82,7 +84,20 @@ func checkInstance(path string) (string, error) {
 	if err := errors.Join(problems.Sorted().Err(), err); err != nil {
 		return "", err
 	}
-	return words + "; " + in.Fleet.Path + ": " + fleetSummary(a), nil
+	return words + "; " + in.Fleet.Path + ": " + fleetSummary(a) + brakeNote(f), nil
+}
+
+// brakeNote is a line for a good fleet file whose brake lets no region go, though
+// it has a share and there are regions that could.
+func brakeNote(f *config.Fleet) string {
+	share, n := f.Brake.Share, len(f.Regions)
+	if share == 0 || n == 1 || share*float64(n) > 1-1e-9 {
+		return ""
+	}
+	return "\nnote: " + config.Problem{
+		Pos: f.Brake.Pos, Path: "brake.share", Message: fmt.Sprintf("%.4g%% of %d regions is less than one, so verdicts never take a region out of the answers", 100*share, n),
+		Fix: fmt.Sprintf("write %d%% or more, or 0%% if that is meant", (99+n)/n),
+	}.String()
 }
 
 // checkRegion refuses an instance whose region the fleet does not have: its

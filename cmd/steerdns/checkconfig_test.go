@@ -6,7 +6,27 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/steerdns/steerdns/config"
 )
+
+// A brake is noted when it could let a region go but for its share.
+func TestBrakeNote(t *testing.T) {
+	for _, c := range []struct {
+		share   float64
+		regions int
+		want    string
+	}{
+		{0.3, 3, "30% of 3 regions"}, {0.3, 3, "write 34% or more"}, {0.33, 3, "33% of 3 regions"},
+		{0.34, 3, ""}, {1.0 / 3, 3, ""}, {0.5, 2, ""}, {0.49, 2, "write 50% or more"}, {0.01, 100, ""},
+		{0, 3, ""}, {0.5, 1, ""},
+	} {
+		f := &config.Fleet{Regions: make([]config.Region, c.regions), Brake: config.Brake{Share: c.share}}
+		if got := brakeNote(f); (got != "") != (c.want != "") || !strings.Contains(got, c.want) {
+			t.Errorf("%v of %d: %q", c.share, c.regions, got)
+		}
+	}
+}
 
 // check-config takes the complete examples of the manual for what they are.
 func TestCheckConfigOfDocumentedExamples(t *testing.T) {
