@@ -116,7 +116,7 @@ func notes(s Status, w *regions.World, p *regions.Picture, f Facts) []string {
 	}
 	if len(s.Brake.Held) > 0 {
 		add("the brake holds %s: votes call it down, but %d of %d regions may leave within the window",
-			strings.Join(s.Brake.Held, ", "), s.Brake.Allowed, len(s.Regions))
+			strings.Join(s.Brake.Held, ", "), s.Brake.Allowed, w.Topology.Serving())
 	}
 	if f.Fleet != nil && f.Fleet.Error != "" {
 		add("a newer fleet file was refused: %s", f.Fleet.Error)

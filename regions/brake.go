@@ -29,11 +29,12 @@ import (
 // each did, and the next moment at which one would be released, zero when none
 // is waiting for it.
 func brake(w *World, leaves []time.Time) (left []time.Time, next time.Time) {
-	allowed, limit := brakeLimits(w)
+	serving := w.Topology.serving()
+	allowed, limit := brakeLimits(w, serving)
 	w.Brake.Allowed = allowed
 	left = make([]time.Time, len(w.Regions))
 	var admitted []time.Time
-	for _, i := range brakeQueue(w, leaves) {
+	for _, i := range brakeQueue(w, serving, leaves) {
 		at, ok := admission(admitted, leaves[i], allowed, limit, w.Topology.Brake.Window)
 		if ok {
 			admitted = append(admitted, at)
@@ -56,11 +57,14 @@ func brake(w *World, leaves []time.Time) (left []time.Time, next time.Time) {
 }
 
 // brakeLimits is how many regions may go within a window, and how many may be
-// out at once.
-func brakeLimits(w *World) (allowed, limit int) {
-	n := len(w.Topology.Regions)
+// out at once. Regions that serve nothing count for neither.
+func brakeLimits(w *World, serving []bool) (allowed, limit int) {
+	n := 0
 	for i := range w.Regions {
-		if w.Regions[i].Drained == nil {
+		if serving[i] {
+			n++
+		}
+		if serving[i] && w.Regions[i].Drained == nil {
 			limit++
 		}
 	}
@@ -70,11 +74,11 @@ func brakeLimits(w *World) (allowed, limit int) {
 
 // brakeQueue is the regions that are out or should be, drains and pins aside:
 // first those known to be out, then the others, longest first.
-func brakeQueue(w *World, leaves []time.Time) []int {
+func brakeQueue(w *World, serving []bool, leaves []time.Time) []int {
 	var queue []int
 	for i := range w.Regions {
 		v := &w.Regions[i]
-		if (v.State == healthcheck.Down || v.Waiting) && v.Drained == nil && v.Pinned == nil {
+		if serving[i] && (v.State == healthcheck.Down || v.Waiting) && v.Drained == nil && v.Pinned == nil {
 			queue = append(queue, i)
 		}
 	}
@@ -112,11 +116,11 @@ func admission(earlier []time.Time, since time.Time, allowed, limit int, window 
 // and there are no votes to judge by: one that only waits, or else the one
 // that left last.
 func oneStays(w *World) {
-	back := -1
+	back, serving := -1, w.Topology.serving()
 	for i := range w.Regions {
 		v := &w.Regions[i]
 		switch {
-		case v.Drained != nil:
+		case v.Drained != nil, !serving[i]:
 		case v.Pinned != nil, v.Held, v.State != healthcheck.Down && !v.Waiting:
 			return
 		case back < 0 || sooner(v, &w.Regions[back]):
@@ -157,7 +161,7 @@ func hold(w *World, region int) {
 	w.Brake.Held = append(w.Brake.Held, name)
 	w.Regions[region].Held = true
 	w.Regions[region].Reason += fmt.Sprintf("; held by the brake (at most %d of %d regions may leave within %s, one always stays)",
-		w.Brake.Allowed, len(w.Regions), w.Topology.Brake.Window)
+		w.Brake.Allowed, w.Topology.Serving(), w.Topology.Brake.Window)
 	for s := range w.Endpoints {
 		for e := range w.Endpoints[s] {
 			v := &w.Endpoints[s][e]

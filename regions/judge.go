@@ -51,6 +51,7 @@ func judge(in Input) (*World, time.Time) {
 		holdUncovered(w)
 		demote(w, in.Own)
 		next = earliest(next, comeBack(w, nil, past))
+		forgetReturned(w)
 	} else {
 		next = earliest(next, judgeVotes(w, in, past))
 		demoteFrozen(w, in.Own)

@@ -150,3 +150,20 @@ func overridesOn(kind regions.OverrideKind, action regions.Action, names ...stri
 	}
 	return all
 }
+
+// Regions that only probe are none that could stay, nor part of the share.
+func TestBrakeCountsRegionsThatServe(t *testing.T) {
+	for _, regs := range []int{2, 3, 4, 6} {
+		top := fleetOf(regs, 1)
+		top.Services[0].Endpoints = top.Services[0].Endpoints[:2] // r0 and r1
+		var lines []string
+		for _, r := range top.Regions {
+			lines = append(lines, r.Name+"-a: d d")
+		}
+		in := input(top, lines...)
+		in.Now = noon.Add(time.Hour)
+		if w := regions.Judge(in); !slices.Equal(w.Brake.Out, []string{"r0"}) || !slices.Equal(w.Brake.Held, []string{"r1"}) || w.Brake.Allowed != 1 {
+			t.Errorf("%d regions, of which two serve: %+v", regs, w.Brake)
+		}
+	}
+}

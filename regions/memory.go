@@ -82,13 +82,26 @@ func carryVerdicts(w *World, past memory) {
 // nobody newly leaves.
 func holdUncovered(w *World) {
 	w.Brake.Held = slices.Clone(w.Brake.Held)
+	serving := w.Topology.serving()
 	for i := range w.Regions {
 		v := &w.Regions[i]
-		if v.State == healthcheck.Down && !v.Held && v.Drained == nil && v.Pinned == nil &&
+		if serving[i] && v.State == healthcheck.Down && !v.Held && v.Drained == nil && v.Pinned == nil &&
 			!slices.Contains(w.Brake.Out, w.Topology.Regions[i].Name) {
 			hold(w, i)
 		}
 	}
+}
+
+// forgetReturned takes off the list of those that are out what came back by
+// the clock, or is out by an operator's word now.
+func forgetReturned(w *World) {
+	var out []string
+	for i := range w.Regions {
+		if name := w.Topology.Regions[i].Name; w.Regions[i].gone() && slices.Contains(w.Brake.Out, name) {
+			out = append(out, name)
+		}
+	}
+	w.Brake.Out = out
 }
 
 func carry(v, last *Verdict, now time.Time) {
