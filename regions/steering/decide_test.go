@@ -139,6 +139,13 @@ func TestDecide(t *testing.T) {
 			want: "w1 w2 x1 x2 e2 e1", ttl: 5, code: "unsettled", why: map[int]string{e1: "held-by-brake", e2: "held-by-brake"}},
 		{name: "held takes no seat of the well", policy: []regions.Stage{near(), take(2, 2)},
 			edit: func(w *regions.World) { hold(w, 0, e1, e2); w.Regions[2].State = healthcheck.Down }, want: "w1 w2", ttl: 5, code: "unsettled"},
+		{name: "demoted takes no seat of the well", policy: []regions.Stage{near(), take(2, 2)},
+			edit: func(w *regions.World) {
+				w.Regions[2].State = healthcheck.Down
+				w.Endpoints[0][w1].Demoted, w.Endpoints[0][w2].Demoted = true, true
+			}, want: "e1 e2", ttl: 5, code: "unsettled"},
+		{name: "nor does what is up in a held region", policy: []regions.Stage{near(), take(2, 2)},
+			edit: func(w *regions.World) { hold(w, 1); w.Regions[2].State = healthcheck.Down }, want: "e1 e2", ttl: 5, code: "unsettled"},
 		{name: "drained endpoint", policy: []regions.Stage{near(), take(2, 2)}, edit: func(w *regions.World) { w.Endpoints[0][e1].Drained = by },
 			want: "e2 w1", ttl: 5, code: "unsettled", why: map[int]string{e1: "endpoint-drained"}},
 		{name: "drained region", policy: []regions.Stage{near(), take(2, 2)}, edit: func(w *regions.World) { w.Regions[0].Drained = by },

@@ -116,7 +116,7 @@ func (d *deliberation) balance(list []*entry) {
 
 // take chooses the first count, from at least minRegions regions where the
 // rest has any: the last ones that share a region with another make room.
-// What the brake holds never takes the place of what is up.
+// What ranks last, held or demoted, never takes the place of what is up.
 func (d *deliberation) take(list []*entry, count, minRegions int) []bool {
 	chosen := make([]bool, len(list))
 	perRegion := map[int]int{}
@@ -129,7 +129,7 @@ func (d *deliberation) take(list []*entry, count, minRegions int) []bool {
 			continue
 		}
 		loser := lastShared(list, chosen, perRegion)
-		if loser < 0 || list[i].standing == held && list[loser].standing != held {
+		if loser < 0 || list[i].standing >= doubted && list[loser].standing < doubted {
 			break
 		}
 		chosen[loser], chosen[i] = false, true
