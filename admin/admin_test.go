@@ -270,8 +270,7 @@ func orText(s *string, otherwise string) {
 
 func TestLastRegionIsNotDrainedByAccident(t *testing.T) {
 	m := newMemory()
-	drained := &regions.Override{Kind: "region", Name: "east"}
-	m.world.Regions[0].Drained = drained
+	m.world.Overrides = []regions.Override{{Kind: "region", Name: "east", Expires: time.Now().Add(time.Minute)}}
 	r := OverrideRequest{Kind: "region", Name: "west", Owner: "bob", Reason: "x", For: "1m"}
 	c := clientOf(serve(t, m))
 	if _, err := c.PutOverride(t.Context(), r); err == nil || !strings.Contains(err.Error(), "without a region that is up") {
@@ -291,8 +290,7 @@ func TestDrainIsCheckedAgainWhenOverridesChanged(t *testing.T) {
 	m.onRefusal = func() { // the other operator drained west meanwhile
 		w := *m.world
 		w.Revision++
-		w.Regions = append([]regions.Verdict(nil), w.Regions...)
-		w.Regions[1].Drained = &regions.Override{Kind: "region", Name: "west", Owner: "bob"}
+		w.Overrides = []regions.Override{{Kind: "region", Name: "west", Owner: "bob", Expires: time.Now().Add(time.Minute)}}
 		m.world, m.refuse = &w, nil
 	}
 	r := OverrideRequest{Kind: "region", Name: "east", Owner: "alice", Reason: "x", For: "1m"}

@@ -51,7 +51,7 @@ func flagWords(v *regions.Verdict) []string {
 		word string
 	}{
 		{v.Drained != nil, "drained"}, {v.Pinned != nil, "pinned"}, {v.Held, "held"}, {v.Frozen, "frozen"}, {v.Demoted, "demoted"},
-		{v.Lacks != "", "lacks " + v.Lacks}, {v.Waiting, "waiting"}, {v.Ramp > 0, "ramping"}, {v.Suspect, "suspect"},
+		{v.Lacks != "", "lacks " + v.Lacks}, {v.Waiting, "waiting"}, {v.Ramp > 0, "ramping"}, {v.Suspect || v.Shaky, "suspect"},
 	} {
 		if f.on {
 			words = append(words, f.word)

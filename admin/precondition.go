@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -10,9 +11,11 @@ import (
 )
 
 // precondition refuses a drain that would take usable endpoints from a
-// service and leave it fewer regions with one than have to stay (rule 8).
+// service and leave it fewer regions with one than have to stay, or none of an
+// address family that it has (rule 8). Services that need a drained one count.
 func precondition(w *regions.World, o regions.Override) error {
 	keep := max(o.Keep, 1)
+	then := regions.Suppose(w, o)
 	for si, s := range w.Topology.Services {
 		name := strings.TrimSuffix(s.Name, ".")
 		if o.Kind == regions.OverrideService {
@@ -22,8 +25,15 @@ func precondition(w *regions.World, o regions.Override) error {
 			}
 			continue
 		}
-		if before, after := usable(w, si, nil), usable(w, si, &o); after < before && after < keep {
-			return &Refusal{http.StatusPreconditionFailed, fmt.Sprintf("draining %s %s would leave %s %s", o.Kind, o.Name, name, tooFew(after, keep))}
+		before, after := usable(w, si), usable(then, si)
+		if a := after.regions(); a < before.regions() && a < keep {
+			return &Refusal{http.StatusPreconditionFailed, fmt.Sprintf("draining %s %s would leave %s %s", o.Kind, o.Name, name, tooFew(a, keep))}
+		}
+		for _, family := range []string{"IPv4", "IPv6"} {
+			if len(before[family]) > 0 && len(after[family]) == 0 {
+				return &Refusal{http.StatusPreconditionFailed, fmt.Sprintf(
+					"draining %s %s would leave %s without an %s address in a region that is up (use --force to do it all the same)", o.Kind, o.Name, name, family)}
+			}
 		}
 	}
 	return nil
@@ -36,17 +46,41 @@ func tooFew(after, keep int) string {
 	return fmt.Sprintf("%d of the %d regions that have to stay up (use a smaller --keep, or --force to do it all the same)", after, keep)
 }
 
-// usable counts the regions in which a service has an endpoint that may be
-// answered, with one more override in force if extra is not nil.
-func usable(w *regions.World, svc int, extra *regions.Override) int {
-	there := map[int]bool{}
-	for ei, e := range w.Topology.Services[svc].Endpoints {
-		v, r := &w.Endpoints[svc][ei], &w.Regions[e.Region]
-		if serves(v, r) && !covers(extra, w.Topology, e) {
-			there[e.Region] = true
-		}
+// supply is the regions in which a service has an endpoint that may be
+// answered, by address family; aliases are of the family "".
+type supply map[string]map[int]bool
+
+func (s supply) regions() int {
+	all := map[int]bool{}
+	for _, of := range s {
+		maps.Copy(all, of)
 	}
-	return len(there)
+	return len(all)
+}
+
+func usable(w *regions.World, svc int) supply {
+	there := supply{}
+	for ei, e := range w.Topology.Services[svc].Endpoints {
+		if !serves(&w.Endpoints[svc][ei], &w.Regions[e.Region]) {
+			continue
+		}
+		family := familyOf(e)
+		if there[family] == nil {
+			there[family] = map[int]bool{}
+		}
+		there[family][e.Region] = true
+	}
+	return there
+}
+
+func familyOf(e regions.Endpoint) string {
+	switch {
+	case e.Alias != "":
+		return ""
+	case e.Addr.Unmap().Is4():
+		return "IPv4"
+	}
+	return "IPv6"
 }
 
 // serves reports whether an endpoint is in the answers without any need: what
@@ -59,12 +93,4 @@ func serves(v, r *regions.Verdict) bool {
 		return true
 	}
 	return v.State != healthcheck.Down && r.State != healthcheck.Down && v.Lacks == "" && !v.Waiting && !r.Waiting
-}
-
-func covers(o *regions.Override, t *regions.Topology, e regions.Endpoint) bool {
-	if o == nil {
-		return false
-	}
-	return o.Kind == regions.OverrideRegion && o.Name == t.Regions[e.Region].Name ||
-		o.Kind == regions.OverrideEndpoint && o.Name == e.ID
 }

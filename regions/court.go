@@ -255,7 +255,7 @@ func differs(a, b *World) bool {
 // are compared as such; which endpoints they cover follows from them.
 func sameVerdict(a, b Verdict) bool {
 	return a.State == b.State && a.Frozen == b.Frozen && a.Held == b.Held && a.Demoted == b.Demoted &&
-		a.Suspect == b.Suspect && a.Waiting == b.Waiting && a.Ramp == b.Ramp && a.Lacks == b.Lacks &&
+		a.Suspect == b.Suspect && a.Shaky == b.Shaky && a.Waiting == b.Waiting && a.Ramp == b.Ramp && a.Lacks == b.Lacks &&
 		a.Until.Equal(b.Until) && a.Since.Equal(b.Since) && a.Reason == b.Reason && a.Return == b.Return &&
 		a.Past.Equal(b.Past) && slices.Equal(a.Vantages, b.Vantages) &&
 		(a.Entrance == b.Entrance || a.Entrance != nil && b.Entrance != nil && sameVerdict(*a.Entrance, *b.Entrance))

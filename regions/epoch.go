@@ -10,8 +10,9 @@ import (
 )
 
 // epochOf names a world: the beginning of the configuration's hash, and a
-// digest of everything that Decide looks at, and of the zones' serials. Up and unknown decide alike and
-// count as one; times, reasons and evidence decide nothing.
+// digest of everything that Decide looks at and tells, and of the zones'
+// serials. Up and unknown decide alike and count as one; times and the
+// evidence of votes decide nothing.
 func epochOf(w *World) string {
 	var b []byte
 	b = append(b, w.Topology.Hash...)
@@ -29,12 +30,10 @@ func epochOf(w *World) string {
 		if o.Kind == OverrideFailback {
 			continue // what it brought about is in the verdicts
 		}
-		b = append(b, o.Action...)
-		b = append(b, 0)
-		b = append(b, o.Kind...)
-		b = append(b, 0)
-		b = append(b, o.Name...)
-		b = append(b, 0)
+		for _, word := range []string{string(o.Action), string(o.Kind), o.Name, o.Owner, o.Reason} {
+			b = append(b, word...)
+			b = append(b, 0)
+		}
 	}
 	for _, s := range w.Serials {
 		b = append(b, s.Zone...)
@@ -46,9 +45,11 @@ func epochOf(w *World) string {
 }
 
 func appendVerdict(b []byte, v *Verdict) []byte {
-	return append(b,
-		bits(v.State == healthcheck.Down, v.Held, v.Demoted, v.Drained != nil, v.Suspect, v.Frozen, v.Waiting, v.Pinned != nil),
-		v.Ramp<<1|bits(v.Lacks != ""))
+	b = append(b,
+		bits(v.State == healthcheck.Down, v.Held, v.Demoted, v.Drained != nil, v.Suspect || v.Shaky, v.Frozen, v.Waiting, v.Pinned != nil),
+		v.Ramp)
+	b = append(b, v.Lacks...)
+	return append(b, 0)
 }
 
 func bits(flags ...bool) byte {

@@ -195,7 +195,7 @@ func TestNeeds(t *testing.T) {
 			var got []string
 			for i := range w.Endpoints[0] {
 				word := w.Endpoints[0][i].Label()
-				if w.Endpoints[0][i].Suspect {
+				if w.Endpoints[0][i].Shaky {
 					word += "?"
 				}
 				got = append(got, word)

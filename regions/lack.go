@@ -24,7 +24,7 @@ func lackService(w *World, s int, done []bool) {
 	done[s] = true
 	svc := &w.Topology.Services[s]
 	for e := range svc.Endpoints {
-		w.Endpoints[s][e].Lacks = ""
+		w.Endpoints[s][e].Lacks, w.Endpoints[s][e].Shaky = "", false
 	}
 	for _, n := range svc.Needs {
 		lackService(w, n, done)
@@ -36,9 +36,9 @@ func lackService(w *World, s int, done []bool) {
 			case at.total == 0: // nobody has it there: it is had from elsewhere
 			case at.serving == 0:
 				v.Lacks = cmp.Or(v.Lacks, strings.TrimSuffix(w.Topology.Services[n].Name, "."))
-				v.Suspect = v.Suspect || at.coming > 0
+				v.Shaky = v.Shaky || at.coming > 0
 			case at.steady == 0:
-				v.Suspect = true
+				v.Shaky = true
 			}
 		}
 	}
@@ -60,12 +60,12 @@ func supplyOf(w *World, service int) []supply {
 		case v.Drained != nil: // it comes when the drain ends
 			at.coming++
 		case v.Out():
-			if v.Suspect {
+			if v.Suspect || v.Shaky {
 				at.coming++
 			}
 		default:
 			at.serving++
-			if !v.Suspect {
+			if !v.Suspect && !v.Shaky {
 				at.steady++
 			}
 		}

@@ -63,12 +63,24 @@ func transitions(a, b *World) []Transition {
 	was := drainedServices(a)
 	for s := range b.Endpoints {
 		key := overrideKey(OverrideService, b.Topology.Services[s].Name)[1]
-		note(OverrideService, func() string { return key }, &Verdict{Drained: was[key]}, &Verdict{Drained: b.Services[s]})
+		if from, to := was[key], b.Services[s]; (from == nil) != (to == nil) {
+			label, reason := steered(to)
+			was, _ := steered(from)
+			ts = append(ts, Transition{Kind: OverrideService, Name: key, From: was, To: label, Reason: reason, At: b.Judged})
+		}
 		for e := range b.Endpoints[s] {
 			note(OverrideEndpoint, func() string { return b.Topology.Services[s].Endpoints[e].ID }, past.endpoint(s, e), &b.Endpoints[s][e])
 		}
 	}
 	return ts
+}
+
+// steered is how a service stands, and why: it has no verdict of its own.
+func steered(drained *Override) (label, reason string) {
+	if drained != nil {
+		return "drained", drained.Word()
+	}
+	return "steered", "it is not drained any more"
 }
 
 func drainedServices(w *World) map[string]*Override {
@@ -94,8 +106,6 @@ func why(v *Verdict) string {
 		return "demoted: the votes there are say down, but too few vote to remove it, or the store is out of reach"
 	case v.Lacks != "" && v.State != healthcheck.Down:
 		return "needs " + v.Lacks + ", which is down in its region"
-	case v.Reason == "":
-		return "no override any more"
 	}
 	return v.Why()
 }

@@ -29,6 +29,7 @@ type Verdict struct {
 	Ramp     uint8             `json:"ramp,omitempty"`    // regions: it came back to Ramp/RampSteps of the clients so far; 0: to all
 	Return   string            `json:"return,omitempty"`  // waiting or ramping: until when and why, in words
 	Lacks    string            `json:"lacks,omitempty"`   // endpoints: the needed service that is down in the region
+	Shaky    bool              `json:"shaky,omitempty"`   // endpoints: what the service needs may be about to go or to come: the TTL shrinks
 	Drained  *Override         `json:"drained,omitempty"`
 	Pinned   *Override         `json:"pinned,omitempty"` // up whatever State is; an endpoint's, its service's or its region's
 	Since    time.Time         `json:"since"`            // when State was reached

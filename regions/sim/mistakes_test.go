@@ -103,7 +103,7 @@ var mistakes = []struct {
 		"lost := !c.there() &&", "lost := false && !c.there() &&",
 	}},
 	{"the epoch forgets who is suspect", "regions/epoch.go", []string{
-		"v.Suspect, v.Frozen", "false, v.Frozen",
+		"v.Suspect || v.Shaky, v.Frozen", "false, v.Frozen",
 	}},
 	{"failing open with nothing", "regions/steering/outcome.go", []string{
 		"d.decision(FailOpen, ranked, d.svc.TTLMin, why)", "d.decision(FailOpen, ranked[:0], d.svc.TTLMin, why)",

@@ -165,7 +165,7 @@ func (d *deliberation) assess(e *entry) {
 		e.standing = doubted
 	}
 	d.shaky = d.shaky || e.drained || e.standing != well && e.standing != out || r.Ramp > 0 ||
-		v.Suspect || v.Frozen || r.Suspect || v.Pinned != nil && (v.State == healthcheck.Down || r.State == healthcheck.Down)
+		v.Suspect || v.Shaky || v.Frozen || r.Suspect || v.Pinned != nil && (v.State == healthcheck.Down || r.State == healthcheck.Down)
 }
 
 // remove takes an endpoint out by the fleet's verdicts.
