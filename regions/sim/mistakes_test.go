@@ -83,6 +83,9 @@ var mistakes = []struct {
 	{"a drain that ended stays where the store is lost", "regions/memory.go", []string{
 		"\tv.Drained, v.Pinned = drained, pinned\n", "\tif drained != nil {\n\t\tv.Drained = drained\n\t}\n\tv.Pinned = pinned\n",
 	}},
+	{"drains are swept while they last", "regions/store/protocol/override.go", []string{
+		"now.Sub(o.Expires) > sweepAfter", "now.Sub(o.Created) > 0",
+	}},
 	{"a store that is not believed is written to", "regions/store/protocol/writer.go", []string{
 		"if !w.permitted.Load() {", "if false {",
 	}},

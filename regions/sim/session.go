@@ -111,8 +111,19 @@ func (n *node) listed(reply protocol.Reply, err error) {
 		n.oracleOf().listed(n)
 		n.told(changed)
 		n.writer.Permit(n.believed)
+		n.sweep()
 	}
 	n.run()
+}
+
+// sweep deletes from the store what ended long ago.
+func (n *node) sweep() {
+	if !n.believed {
+		return
+	}
+	for _, r := range n.reader.Sweep(n.now()) {
+		n.session.request(r, func(protocol.Reply, error) {})
+	}
 }
 
 // hear takes one word of the watch.

@@ -146,7 +146,7 @@ func (st *storeSide) findQuorum() {
 func (s *session) request(r protocol.Request, back func(protocol.Reply, error)) {
 	n, sim := s.node, s.node.sim
 	began, done, cluster := sim.now, false, sim.store.cluster
-	votes := r.Kind == protocol.Commit && len(r.Txn.If) > 0
+	votes := r.Kind == protocol.Commit && len(r.Txn.If) > 0 && r.Txn.Then[0].Kind == protocol.Put
 	if votes {
 		sim.oracle.writes(n)
 	}

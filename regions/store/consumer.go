@@ -152,13 +152,20 @@ func (c *consumer) list(ctx context.Context, to peer) error {
 	c.arrived()
 	c.tell(changed)
 	c.store.gate.set(func(g *gate) { g.listed = true })
+	if c.store.gate.open() {
+		c.sweep(ctx, to)
+	}
+	return nil
+}
+
+// sweep deletes what ended long ago.
+func (c *consumer) sweep(ctx context.Context, to peer) {
 	for _, request := range c.reader.Sweep(time.Now()) {
 		if _, err := to.Do(ctx, request); err != nil {
 			c.store.opt.Log.Debug("store: an old override was not swept", "error", err) // the next list tries again
-			break
+			return
 		}
 	}
-	return nil
 }
 
 // arrived notes that a list has come in.

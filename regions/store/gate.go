@@ -19,6 +19,12 @@ func (g *gate) set(change func(*gate)) {
 	g.permit(g.listed && !g.refused)
 }
 
+func (g *gate) open() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.listed && !g.refused
+}
+
 // Believe says whether the last picture is believed. As long as it is not,
 // this instance writes neither votes nor its entry. It never blocks.
 func (s *Store) Believe(yes bool) { s.gate.set(func(g *gate) { g.refused = !yes }) }
