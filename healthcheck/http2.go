@@ -74,17 +74,27 @@ func (a *answer2) status() (int, error) {
 // more; nothing we read is longer.
 const windowSize = maxWire
 
+// maxFrame is the largest frame that a server may send, as we allow no larger
+// ones (RFC 9113, section 4.2). The framer makes room for a frame before it comes.
+const maxFrame = 16 << 10
+
+var (
+	errHTTP1    = errors.New("the server speaks HTTP/1.1 at this port, not HTTP/2")
+	errBigFrame = errors.New("answer is not valid HTTP/2: a frame larger than 16 KiB")
+)
+
 // call2 sends one request on a fresh connection and reads its answer.
 func call2(conn io.ReadWriter, fields []hpack.HeaderField, body []byte) (*answer2, error) {
 	if err := send2(conn, fields, body); err != nil {
 		return nil, &failure{sending, err}
 	}
 	framer := http2.NewFramer(conn, &io.LimitedReader{R: conn, N: maxWire})
+	framer.SetMaxReadFrameSize(maxFrame)
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	framer.MaxHeaderListSize = maxHeader
 	var a answer2
 	for !a.done {
-		f, err := framer.ReadFrame()
+		f, err := readFrame(framer)
 		if err == nil {
 			err = a.take(framer, f)
 		}
@@ -95,11 +105,31 @@ func call2(conn io.ReadWriter, fields []hpack.HeaderField, body []byte) (*answer
 	return &a, nil
 }
 
+func readFrame(framer *http2.Framer) (http2.Frame, error) {
+	head, err := framer.ReadFrameHeader()
+	switch {
+	case isHTTP1(head):
+		return nil, errHTTP1
+	case errors.Is(err, http2.ErrFrameTooLarge):
+		return nil, errBigFrame
+	case err != nil:
+		return nil, err
+	}
+	return framer.ReadFrameForHeader(head)
+}
+
+// isHTTP1 says whether a frame's head is the beginning of "HTTP/1.1 400".
+func isHTTP1(head http2.FrameHeader) bool {
+	return head.Length == 'H'<<16|'T'<<8|'T' && head.Type == 'P' && head.Flags == '/'
+}
+
 // broken words what went wrong on the way.
 func (a *answer2) broken(err error) error {
 	var conn http2.ConnectionError
 	var stream http2.StreamError
 	switch {
+	case err == errHTTP1 || err == errBigFrame:
+		return err
 	case errors.As(err, &conn) || errors.As(err, &stream):
 		return fmt.Errorf("answer is not valid HTTP/2: %w", err)
 	case a.header == nil:

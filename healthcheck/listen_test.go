@@ -35,6 +35,11 @@ func portOf(a net.Addr) uint16 { return netip.MustParseAddrPort(a.String()).Port
 // awaitClose reads until the other side closes.
 func awaitClose(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
+// greets says text at once and waits for the other side to close.
+func greets(text string) func(net.Conn) {
+	return func(c net.Conn) { _, _ = io.WriteString(c, text); awaitClose(c) }
+}
+
 // closedPort is a port on which nobody listens.
 func closedPort(t *testing.T) uint16 {
 	t.Helper()

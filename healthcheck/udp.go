@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 )
 
 // udpProbe finds a target good when it answers a datagram; with Body or
@@ -20,15 +21,23 @@ func (p udpProbe) probe(ctx context.Context, t Target) (finding, error) {
 	if _, err := io.WriteString(conn, t.Check.Send); err != nil {
 		return finding{}, p.network.unsent(err)
 	}
-	answer := make([]byte, maxBody)
-	n, err := conn.Read(answer)
+	answer, err := readDatagram(conn)
 	if err != nil {
 		return finding{}, &failure{hearing, err}
 	}
 	if t.Check.wantsAnswer() {
-		err = t.Check.findIn(bytes.NewReader(answer[:n]), "answer")
+		err = t.Check.findIn(bytes.NewReader(answer), "answer")
 	}
-	return finding{text: fmt.Sprintf("answered with %d bytes", n)}, err
+	return finding{text: fmt.Sprintf("answered with %d bytes", len(answer))}, err
+}
+
+func readDatagram(conn net.Conn) ([]byte, error) {
+	if err := awaitDatagram(conn); err != nil {
+		return nil, err
+	}
+	answer := make([]byte, maxBody)
+	n, err := conn.Read(answer)
+	return answer[:n], err
 }
 
 // unsent is why a datagram could not be sent.
