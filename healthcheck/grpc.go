@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -74,14 +75,18 @@ func grpcRequest(service string) []byte {
 // judgeGRPC reads what a server says of its health. The status stands in the
 // trailers, or, when there is no message, in the header ("Trailers-Only").
 func judgeGRPC(a *answer2) (string, error) {
-	status, err := a.status()
 	switch {
-	case err != nil:
-		return "", err
-	case status != http.StatusOK:
-		return "", fmt.Errorf("answer is not gRPC: HTTP status %d", status)
+	case a.status != http.StatusOK:
+		return "", fmt.Errorf("answer is not gRPC: HTTP status %d", a.status)
 	case !strings.HasPrefix(a.header.Get("content-type"), "application/grpc"):
 		return "", errors.New("answer is not gRPC: its content type is another")
+	}
+	body, err := io.ReadAll(io.LimitReader(a, maxBody+1))
+	switch {
+	case err != nil:
+		return "", &failure{reading, err}
+	case len(body) > maxBody:
+		return "", errors.New("answer is not valid gRPC: longer than 64 KiB")
 	}
 	h := a.trailer
 	if h == nil {
@@ -90,7 +95,7 @@ func judgeGRPC(a *answer2) (string, error) {
 	if err := grpcStatus(h); err != nil {
 		return "", err
 	}
-	health, err := grpcHealth(a.body)
+	health, err := grpcHealth(body)
 	if err != nil {
 		return "", fmt.Errorf("answer is not valid gRPC: %w", err)
 	}

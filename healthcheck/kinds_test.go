@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -260,68 +259,6 @@ func TestGRPCProbe(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			expect(t, observe(t, NewProber(ProberOptions{Roots: roots}), patient(GRPC, c.port, c.change)), c.want)
-		})
-	}
-}
-
-// serveHTTP2 is Go's own HTTP/2 server over TLS.
-func serveHTTP2(t *testing.T, cert tls.Certificate, handler http.HandlerFunc) uint16 {
-	t.Helper()
-	srv := &http.Server{Handler: handler, Protocols: new(http.Protocols), TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
-	srv.Protocols.SetHTTP2(true)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = srv.ServeTLS(l, "", "") }() // ends by Close
-	t.Cleanup(func() { _ = srv.Close() })
-	return portOf(l.Addr())
-}
-
-func TestHTTP2Probe(t *testing.T) {
-	cert, roots := trust(t, 100*time.Hour)
-	port := serveHTTP2(t, cert, func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor != 2 || r.Host != "www.example.com" || r.Header.Get("X-Probe") != "1" || r.Header.Get("User-Agent") != "mine" {
-			w.WriteHeader(http.StatusTeapot)
-			return
-		}
-		switch r.URL.RequestURI() {
-		case "/big":
-			_, _ = io.WriteString(w, strings.Repeat("x", 10*maxBody))
-		case "/hangs":
-			w.WriteHeader(http.StatusOK)
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		default:
-			w.WriteHeader(http.StatusEarlyHints)
-			w.Header().Set("X-Ready", "yes")
-			_, _ = io.WriteString(w, `{"status": "ok"}`)
-		}
-	})
-	http1 := overTLS(&tls.Config{Certificates: []tls.Certificate{cert}}, says("HTTP/1.1 200 OK\r\n\r\n"))
-	for _, c := range []struct {
-		name   string
-		port   uint16
-		change func(*Check)
-		want   string
-	}{
-		{"ok", port, func(c *Check) { c.Path = "/?full=1" }, "+status 200"},
-		{"header and JSON", port, func(c *Check) {
-			c.Fields = []Header{{"x-ready", "yes"}}
-			c.JSON = []JSONField{{"status", []JSONStep{{"status", 0}}, `"ok"`}}
-		}, "+status 200"},
-		{"bad status", port, func(c *Check) { c.Headers = nil }, "status 418, want 200-399"},
-		{"big body", port, func(c *Check) { c.Path, c.Body = "/big", "y" }, `body lacks "y" in its first 64 KiB`},
-		{"slow body", port, func(c *Check) { c.Path, c.Body, c.Timeout = "/hangs", "y", time.Second }, "timeout after 1s while reading the body"},
-		{"speaks HTTP/1.1 only", listen(t, http1), nil, errNoHTTP2.Error()},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			target := patient(HTTPS, c.port, func(c *Check) { c.HTTP2, c.Headers = true, []Header{{"X-Probe", "1"}, {"User-Agent", "mine"}} })
-			if c.change != nil {
-				c.change(&target.Check)
-			}
-			expect(t, observe(t, NewProber(ProberOptions{Roots: roots}), target), c.want)
 		})
 	}
 }
