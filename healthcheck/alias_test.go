@@ -4,14 +4,18 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
 
 // resolver asks a name server on loopback that knows origin.example.com as
-// 127.0.0.1, is silent about silent.example.com, and denies the rest.
+// 127.0.0.1, is silent about silent.example.com, fails for broken.example.com,
+// has nothing of bare.example.com, and denies the rest.
 func resolver(t *testing.T) *net.Resolver {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -47,9 +51,12 @@ func serveNames(pc net.PacketConn) {
 
 func answer(m *dnsmessage.Message) {
 	q := m.Questions[0]
-	m.Response, m.Additionals = true, nil
-	switch {
-	case q.Name.String() != "origin.example.com.":
+	m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
+	switch name := q.Name.String(); {
+	case name == "broken.example.com.":
+		m.RCode = dnsmessage.RCodeServerFailure
+	case name == "bare.example.com.":
+	case name != "origin.example.com.":
 		m.RCode = dnsmessage.RCodeNameError
 	case q.Type == dnsmessage.TypeA:
 		m.Answers = []dnsmessage.Resource{{
@@ -66,13 +73,68 @@ func TestAlias(t *testing.T) {
 		{"origin.example.com.", "+status 200"},
 		{"origin.example.com", "+status 200"},
 		{"gone.example.com.", "resolve gone.example.com: no such host"},
-		{"silent.example.com.", "timeout after 200ms while resolving"},
+		{"bare.example.com.", "resolve bare.example.com: no such host"},
 		{strings.Repeat("x", 64) + ".example.com.", "resolve " + strings.Repeat("x", 64) + ".example.com: no such host"},
 	} {
 		t.Run(c.alias, func(t *testing.T) {
 			o := observe(t, prober, Target{Name: "www.example.com", Alias: c.alias, Check: quickCheck(HTTP, port)})
 			expect(t, o, c.want)
 		})
+	}
+}
+
+// TestResolverIsNoWordOnTheTarget: a lookup that fails is this instance's
+// trouble, and reads the same each time.
+func TestResolverIsNoWordOnTheTarget(t *testing.T) {
+	closed := net.JoinHostPort("127.0.0.1", strconv.Itoa(int(closedPacketPort(t))))
+	at := func(where string, control func(string, string, syscall.RawConn) error) *net.Resolver {
+		return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			d := net.Dialer{Control: control}
+			return d.DialContext(ctx, "udp", where)
+		}}
+	}
+	for _, c := range []struct {
+		name     string
+		resolver *net.Resolver
+		alias    string
+		want     string
+	}{
+		{"silent", resolver(t), "silent.example.com.", "resolve silent.example.com: the resolver gives no answer"},
+		{"failing", resolver(t), "broken.example.com.", "resolve broken.example.com: the resolver fails (server misbehaving)"},
+		{"refusing", at(closed, nil), "origin.example.com.", "resolve origin.example.com: the resolver gives no answer"},
+		{"without a route", at(closed, noRoute), "origin.example.com.", "resolve origin.example.com: the resolver gives no answer"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := NewProber(ProberOptions{Resolver: c.resolver})
+			for _, kind := range []Kind{TCP, UDP, ICMP} {
+				target := Target{Name: "www.example.com", Alias: c.alias, Check: quickCheck(kind, 80)}
+				for range 2 {
+					if o := observe(t, p, target); o.OK || !o.Blind || o.Reason != c.want {
+						t.Errorf("%s: %+v, want blind with %q", kind, o, c.want)
+					}
+				}
+			}
+		})
+	}
+}
+
+func noRoute(_, _ string, _ syscall.RawConn) error {
+	return os.NewSyscallError("connect", syscall.ENETUNREACH)
+}
+
+// TestNoRoute: without a route nothing is known of the target, an alias or not.
+func TestNoRoute(t *testing.T) {
+	n := network{dialer: net.Dialer{Resolver: resolver(t), Control: noRoute}}
+	for _, target := range []Target{
+		{Addr: netip.MustParseAddr("192.0.2.1"), Check: Check{Port: 80}},
+		{Alias: "origin.example.com.", Check: Check{Port: 80}},
+	} {
+		for _, over := range []string{"tcp", "udp"} {
+			_, _, err := n.dial(t.Context(), over, target)
+			if err == nil || !isBlind(err) || err.Error() != "connect: network is unreachable" {
+				t.Errorf("%s to %s%s: blind=%v, %v", over, target.Addr, target.Alias, isBlind(err), err)
+			}
+		}
 	}
 }
 

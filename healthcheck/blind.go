@@ -2,12 +2,13 @@ package healthcheck
 
 import (
 	"errors"
+	"net"
 	"syscall"
 )
 
 // blindness is a failure to look, not a failure of what is looked at: the
-// instance has no descriptors, no permission or no route. It says nothing of
-// the target (rule 1: missing is unknown, never down).
+// instance has no descriptors, no permission, no route or no resolver. It says
+// nothing of the target (rule 1: missing is unknown, never down).
 type blindness struct{ err error }
 
 func (b *blindness) Error() string { return b.err.Error() }
@@ -34,3 +35,10 @@ func isOwnFault(err error) bool {
 }
 
 func isNoRoute(err error) bool { return errors.Is(err, syscall.ENETUNREACH) }
+
+// isFailedLookup tells a resolver that fails from one that knows: that there is
+// no such name, or no address of it, is a word on the target.
+func isFailedLookup(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && !dns.IsNotFound
+}

@@ -70,7 +70,7 @@ func (p icmpProbe) address(ctx context.Context, t Target) (netip.Addr, error) {
 	}
 	list, err := p.network.dialer.Resolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return netip.Addr{}, &failure{resolving, err}
+		return netip.Addr{}, p.network.unreached(t, err)
 	}
 	return list[0].Unmap(), nil // a lookup without an error gives at least one
 }

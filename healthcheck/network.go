@@ -50,19 +50,33 @@ func hangUp(conn net.Conn) {
 // unreached tells a target that cannot be reached from an instance that
 // cannot reach anything.
 func (n network) unreached(t Target, err error) error {
-	if isOwnFault(err) || isNoRoute(err) && !n.hasRoute(t) {
+	if isOwnFault(err) || isFailedLookup(err) || isNoRoute(err) && !n.hasRoute(addressOf(t, err)) {
 		return &blindness{&failure{connecting, err}}
 	}
 	return &failure{connecting, err}
 }
 
-// hasRoute asks the kernel for a way to t. Connecting a UDP socket sends
+// addressOf is the address that could not be reached: t's own, or the one of
+// its alias.
+func addressOf(t Target, err error) netip.Addr {
+	if t.Addr.IsValid() {
+		return t.Addr
+	}
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Addr == nil {
+		return netip.Addr{}
+	}
+	ap, _ := netip.ParseAddrPort(op.Addr.String()) // zero when it is something else
+	return ap.Addr()
+}
+
+// hasRoute asks the kernel for a way to addr. Connecting a UDP socket sends
 // nothing.
-func (n network) hasRoute(t Target) bool {
-	if !t.Addr.IsValid() {
+func (n network) hasRoute(addr netip.Addr) bool {
+	if !addr.IsValid() {
 		return true // nobody can tell without an address
 	}
-	conn, err := n.dialer.Dial("udp", netip.AddrPortFrom(t.Addr.Unmap(), 9).String())
+	conn, err := n.dialer.Dial("udp", netip.AddrPortFrom(addr.Unmap(), 9).String())
 	if err != nil {
 		return !isNoRoute(err)
 	}

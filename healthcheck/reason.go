@@ -47,7 +47,6 @@ func shorten(s string, limit int) string {
 type step string
 
 const (
-	resolving   step = "resolving"
 	connecting  step = "connecting"
 	handshaking step = "in the TLS handshake"
 	sending     step = "sending the request"
@@ -74,21 +73,10 @@ func reasonOf(ctx context.Context, err error, limit time.Duration) string {
 	switch {
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return "probe canceled"
-	case errors.As(err, &f) && isTimeout(err):
-		return fmt.Sprintf("timeout after %s while %s", limit, f.during())
+	case errors.As(err, &f) && isTimeout(err) && !isFailedLookup(err):
+		return fmt.Sprintf("timeout after %s while %s", limit, f.at)
 	default:
 		return err.Error()
-	}
-}
-
-// during words the step; a lookup that is too slow hides in the connecting.
-func (f *failure) during() step {
-	var dns *net.DNSError
-	switch {
-	case errors.As(f.err, &dns):
-		return resolving
-	default:
-		return f.at
 	}
 }
 
@@ -107,7 +95,7 @@ func describe(at step, err error) string {
 	)
 	switch {
 	case errors.As(err, &dns):
-		return "resolve " + strings.TrimSuffix(dns.Name, ".") + ": " + dns.Err
+		return "resolve " + strings.TrimSuffix(dns.Name, ".") + ": " + lookupFault(dns)
 	case errors.As(err, &sys):
 		return sys.Error()
 	case errors.As(err, &errno):
@@ -122,6 +110,19 @@ func describe(at step, err error) string {
 		return "answer is not valid HTTP: " + shorten(err.Error(), 100)
 	default:
 		return fmt.Sprintf("%s while %s", err, at)
+	}
+}
+
+// lookupFault words why a lookup failed. What the sockets said carries ports of
+// the moment.
+func lookupFault(err *net.DNSError) string {
+	switch {
+	case err.IsNotFound:
+		return err.Err
+	case err.Err == "server misbehaving": // SERVFAIL and its like, after net.errServerMisbehaving
+		return "the resolver fails (" + err.Err + ")"
+	default:
+		return "the resolver gives no answer"
 	}
 }
 
