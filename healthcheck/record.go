@@ -54,10 +54,10 @@ func (r *record) judge(at time.Time) (before, after Vote) {
 		return before, r.vote
 	}
 	rest := r.entries
-	o := combine(r.target.Check, func() Vote {
-		v := rest[0].h.Vote()
+	o := combine(r.target.Check, func() opinion {
+		o := opinionOf(rest[0].h)
 		rest = rest[1:]
-		return v
+		return o
 	})
 	r.vote = Vote{State: o.state, Suspect: o.suspect(), Reason: clean(o.reason), Since: before.Since}
 	if o.state != before.State {
@@ -81,14 +81,16 @@ func (r *record) end() {
 type opinion struct {
 	state, low, high State
 	reason           string
+	warning          string // of what passes
 }
 
 func (o opinion) suspect() bool {
 	return o.state == Up && o.low != Up || o.state == Down && o.high != Down
 }
 
-func opinionOf(v Vote) opinion {
-	o := opinion{v.State, v.State, v.State, v.Reason}
+func opinionOf(h Hysteresis) opinion {
+	v := h.Vote()
+	o := opinion{v.State, v.State, v.State, v.Reason, h.warning}
 	switch {
 	case v.Suspect && v.State == Up:
 		o.low = Down
@@ -98,26 +100,33 @@ func opinionOf(v Vote) opinion {
 	return o
 }
 
-// combine counts what the checks of c say; next gives the votes of those that
-// probe, in order. Unknown is neither: with it, only what it cannot change is
-// certain.
-func combine(c Check, next func() Vote) opinion {
+// combine counts what the checks of c say; next gives the opinions of those
+// that probe, in order. Unknown is neither: with it, only what it cannot change
+// is certain.
+func combine(c Check, next func() opinion) opinion {
 	if c.Kind != Combined {
-		return opinionOf(next())
+		return next()
 	}
 	var state, low, high count
-	var others []string
+	said := []string{""}
+	var warnings []string
 	for _, part := range c.Of {
 		o := combine(part, next)
 		state.add(o.state)
 		low.add(o.low)
 		high.add(o.high)
-		if o.state != Up {
-			others = append(others, "; "+part.Name+": "+o.reason)
+		switch {
+		case o.state != Up:
+			said = append(said, part.Name+": "+o.reason)
+		case o.warning != "":
+			warnings = append(warnings, part.Name+": "+o.warning)
 		}
 	}
-	reason := fmt.Sprintf("%d of %d pass, want %d", state.up, len(c.Of), c.Need)
-	return opinion{state.of(c), low.of(c), high.of(c), reason + strings.Join(others, "")}
+	said[0] = fmt.Sprintf("%d of %d pass, want %d", state.up, len(c.Of), c.Need)
+	return opinion{
+		state: state.of(c), low: low.of(c), high: high.of(c),
+		reason: strings.Join(append(said, warnings...), "; "), warning: strings.Join(warnings, "; "),
+	}
 }
 
 // count is how many checks are up and down.

@@ -95,12 +95,14 @@ func TestCombineAgainstAllOutcomes(t *testing.T) {
 		n := rapid.IntRange(1, 5).Draw(t, "n")
 		c := Check{Kind: Combined, Need: rapid.IntRange(1, n).Draw(t, "need"), Of: make([]Check, n)}
 		votes := make([]Vote, n)
+		opinions := make([]opinion, n)
 		for i := range votes {
 			votes[i].State = State(rapid.IntRange(0, 2).Draw(t, "state"))
-			votes[i].Suspect = votes[i].State != Unknown && rapid.Bool().Draw(t, "suspect")
+			h := Hysteresis{state: votes[i].State, run: rapid.IntRange(0, 1).Draw(t, "contradicted")}
+			votes[i], opinions[i] = h.Vote(), opinionOf(h)
 		}
 		i := 0
-		got := combine(c, func() Vote { i++; return votes[i-1] })
+		got := combine(c, func() opinion { i++; return opinions[i-1] })
 		if want := certain(c.Need, votes, false); got.state != want {
 			t.Fatalf("need %d of %v: %s, want %s", c.Need, votes, got.state, want)
 		}
@@ -237,5 +239,32 @@ func TestWarningStandsBehindTheReason(t *testing.T) {
 	ok.Warning = ""
 	if h, changed = h.Next(ok, 2, 2); !changed || strings.Contains(h.Vote().Reason, "certificate") {
 		t.Errorf("vote %+v without the warning, changed %v", h.Vote(), changed)
+	}
+}
+
+// TestWarningsOfCombinations stand behind what fails, each with the names of
+// the checks on the way to it, as long as its check passes.
+func TestWarningsOfCombinations(t *testing.T) {
+	soon := Hysteresis{state: Up, reason: "status 200", warning: "the certificate ends soon"}
+	well := Hysteresis{state: Up, reason: "connected"}
+	gone := Hysteresis{state: Down, reason: "connect: connection refused", warning: "the certificate ends soon"}
+	one := func(name string, of ...Check) Check { return Check{Name: name, Kind: Combined, Need: 1, Of: of} }
+	for _, c := range []struct {
+		check Check
+		parts []Hysteresis
+		want  string
+	}{
+		{one("any", Check{Name: "a"}), []Hysteresis{soon}, "1 of 1 pass, want 1; a: the certificate ends soon"},
+		{one("any", Check{Name: "a"}), []Hysteresis{gone}, "0 of 1 pass, want 1; a: connect: connection refused"},
+		{one("any", Check{Name: "a"}, Check{Name: "b"}, Check{Name: "c"}), []Hysteresis{soon, gone, well},
+			"2 of 3 pass, want 1; b: connect: connection refused; a: the certificate ends soon"},
+		{one("any", Check{Name: "b"}, one("tls", Check{Name: "a"}, Check{Name: "c"})), []Hysteresis{well, soon, gone},
+			"2 of 2 pass, want 1; tls: a: the certificate ends soon"},
+	} {
+		i := 0
+		got := combine(c.check, func() opinion { i++; return opinionOf(c.parts[i-1]) })
+		if got.reason != c.want {
+			t.Errorf("%q, want %q", got.reason, c.want)
+		}
 	}
 }
