@@ -11,7 +11,8 @@ import (
 // lock.
 type record struct {
 	target  Target
-	entries []*entry // the checks that probe, in the order of the check's tree
+	entries []*entry // the checks that probe, each once
+	counted []*entry // the same in the order of the check's tree, each as often as it stands there
 	gone    bool     // no longer a target; results that still come in are dropped
 	vote    Vote
 }
@@ -25,7 +26,7 @@ func newRecord(t Target, seed uint64, now time.Time) *record {
 	return rec
 }
 
-// add appends the entries for a check and all below it.
+// add takes in a check and all below it.
 func (r *record) add(t Target, seed uint64, now time.Time) {
 	if t.Check.Kind == Combined {
 		for _, c := range t.Check.Of {
@@ -35,6 +36,25 @@ func (r *record) add(t Target, seed uint64, now time.Time) {
 		}
 		return
 	}
+	e := r.entryOf(t.Check)
+	if e == nil {
+		e = r.newEntry(t, seed, now)
+		r.entries = append(r.entries, e)
+	}
+	r.counted = append(r.counted, e)
+}
+
+// entryOf is the entry that probes c, if there is one.
+func (r *record) entryOf(c Check) *entry {
+	for _, e := range r.entries {
+		if e.target.Check.Name == c.Name && e.target.Check.Equal(c) {
+			return e
+		}
+	}
+	return nil
+}
+
+func (r *record) newEntry(t Target, seed uint64, now time.Time) *entry {
 	id := t.ID
 	if n := len(r.entries); n > 0 {
 		id = fmt.Sprint(id, " ", n)
@@ -43,7 +63,7 @@ func (r *record) add(t Target, seed uint64, now time.Time) {
 	if e.reports() {
 		e.h.reason = "has not reported yet"
 	}
-	r.entries = append(r.entries, e)
+	return e
 }
 
 // judge makes the vote anew. at is the moment of what may have changed it.
@@ -53,7 +73,7 @@ func (r *record) judge(at time.Time) (before, after Vote) {
 		r.vote = r.entries[0].h.Vote()
 		return before, r.vote
 	}
-	rest := r.entries
+	rest := r.counted
 	o := combine(r.target.Check, func() opinion {
 		o := opinionOf(rest[0].h)
 		rest = rest[1:]

@@ -87,6 +87,29 @@ func TestCombinedBoundHolds(t *testing.T) {
 	})
 }
 
+// TestCountedTwiceIsProbedOnce: a check that a combination counts on several
+// ways has one rhythm, one vote and one finding.
+func TestCountedTwiceIsProbedOnce(t *testing.T) {
+	beat, other := pushTarget().Check, part(2, 1)
+	target := Target{ID: "x", Addr: loopback, Check: atLeast(2, beat, atLeast(1, beat), other, atLeast(1, part(2, 1)))}
+	fake := newFake(alwaysUp)
+	bubble(t, Options{Prober: fake}, []Target{target}, func(t *testing.T, r *Runner) {
+		if _, err := r.Report("x", Report{Up: true, Load: 7}); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		if v := r.Votes()["x"]; v.State != Up || v.Reason != "4 of 4 pass, want 2" {
+			t.Errorf("vote %+v", v)
+		}
+		if found := r.Findings(); len(found) != 1 || found[0].Load != 7 {
+			t.Errorf("findings %+v, want one", found)
+		}
+		if n := len(fake.startsOf("x")); n > 12 {
+			t.Errorf("%d probes in 10 s, one a second", n)
+		}
+	})
+}
+
 // TestCombineAgainstAllOutcomes holds combine to its meaning: certain is what
 // stays so whatever the unknown ones turn out to be, and suspect is what would
 // change if all that is in doubt changed.
