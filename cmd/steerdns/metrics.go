@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,5 +38,13 @@ func (in *instance) metrics() http.Handler {
 		storeCollector{in.link},
 		transferCollector{in.transfers},
 	)
-	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
+	return exposition(reg, in.log)
+}
+
+// exposition shows what can be gathered, and logs what cannot: one bad series
+// must not take all the others along.
+func exposition(reg *prometheus.Registry, log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{
+		Registry: reg, ErrorHandling: promhttp.ContinueOnError, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError),
+	})
 }
