@@ -40,6 +40,8 @@ type FleetFile struct {
 	By    string            `json:"by"`
 	At    time.Time         `json:"at"`
 	N     int64             `json:"n"` // 1, 2, 3, ... along the history
+
+	Cluster uint64 `json:"cluster,omitempty"` // of the store that gave it its number, for who keeps it elsewhere; 0 within that store
 }
 
 // Picture is everything the store says at one revision. Immutable.

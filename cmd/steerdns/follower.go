@@ -20,15 +20,16 @@ type follower struct {
 	current string                      // hash of the file in force; owned by run (and begin, before it)
 	last    *assembled                  // the same file, assembled; owned like current
 	seen    applied                     // the last one looked at, so that each is judged once
-	number  int64                       // of the file in force, when it came from the store; owned like current
 	older   atomic.Bool                 // an operator's word: the next file counts whatever its number
+	lower   atomic.Uint64               // the cluster whose file is refused for its number; 0: none is
 }
 
 // applied names one fleet file that was applied: the same text applied once
 // more is another one.
 type applied struct {
-	number int64
-	hash   string
+	cluster uint64
+	number  int64
+	hash    string
 }
 
 func newFollower(in *instance) *follower {
@@ -46,6 +47,9 @@ func (f *follower) begin() error {
 		return f.take(f.assembleBuiltIn())
 	case found && saved.Fleet != nil:
 		f.in.log.Info("fleet file from the saved state, until the store answers", "saved", saved.SavedAt)
+		if saved.Fleet.Cluster == 0 { // saved by a version that did not note it
+			saved.Fleet.Cluster = saved.Cluster
+		}
 		return f.take(assembleFile("etcd", *saved.Fleet, f.last))
 	}
 	f.in.log.Info("no saved state: waiting for the store")
@@ -112,19 +116,36 @@ func (f *follower) take(a *assembled, err error) error {
 		return err
 	}
 	if a.topology.Hash == f.current {
-		f.number = max(f.number, a.file.N)
+		f.rename(a.file)
 		return nil
 	}
-	f.current, f.number, f.last = a.topology.Hash, a.file.N, a
+	f.current, f.last = a.topology.Hash, a
 	f.in.log.Info("fleet file accepted", "source", a.source, "fleet", fleetSummary(a))
 	f.in.geographer.fleets.put(a)
 	return nil
 }
 
+// rename gives the file in force the number, the hand and the time that it was
+// applied with now: the same text was applied once more, perhaps in another
+// cluster, which counts anew.
+func (f *follower) rename(file regions.FleetFile) {
+	was := f.last.file
+	if file.N == 0 || file.N == was.N && file.Cluster == was.Cluster && file.By == was.By && file.At.Equal(was.At) {
+		return
+	}
+	again := *f.last
+	again.file = file
+	f.last = &again
+	f.in.log.Info("the fleet file in force was applied once more", "n", file.N, "by", file.By)
+	f.in.geographer.fleets.put(&again)
+}
+
 // look notes what the store says is applied.
 func (f *follower) look(p *regions.Picture) {
 	if f.in.conf.Fleet.Etcd && p.Fleet != nil {
-		f.files.put(p.Fleet)
+		file := *p.Fleet
+		file.Cluster = p.Cluster
+		f.files.put(&file)
 	}
 }
 
@@ -143,21 +164,27 @@ func (f *follower) run(ctx context.Context, reload <-chan struct{}) error {
 
 // follow switches to the file that is applied in the store.
 func (f *follower) follow(file *regions.FleetFile) {
-	this := applied{file.N, file.Hash}
-	if f.older.Swap(false) {
-		f.number, f.seen = 0, applied{}
-	}
-	if this == f.seen {
+	this, word := applied{file.Cluster, file.N, file.Hash}, f.older.Swap(false)
+	if this == f.seen && !word {
 		return
 	}
 	f.seen = this
 	a, err := assembleFile("etcd", *file, f.last)
-	if file.N < f.number && file.Hash != f.current {
-		err = fmt.Errorf("number %d is older than %d, which is in force: was etcd restored from a backup? (steerdns accept-cluster, if so; or apply the file once more)", file.N, f.number)
+	f.lower.Store(0)
+	if f.goesBack(file) && !word {
+		f.lower.Store(file.Cluster)
+		err = fmt.Errorf("number %d is older than %d, which is in force: was etcd restored from a backup? (if that is right: steerdns accept-cluster %016x, at every instance)",
+			file.N, f.last.file.N, file.Cluster)
 	}
 	if err := f.take(a, err); err != nil {
 		f.in.log.Error("the applied fleet file was refused; the one before serves on", "n", file.N, "by", file.By, "problems", err)
 	}
+}
+
+// goesBack says whether a file is older than the one in force. Each cluster
+// has numbers of its own.
+func (f *follower) goesBack(file *regions.FleetFile) bool {
+	return f.last != nil && file.Cluster == f.last.file.Cluster && file.N < f.last.file.N && file.Hash != f.current
 }
 
 // reload answers SIGHUP.

@@ -56,8 +56,8 @@ func TestFollowerTellsOfRefusalsWhileTheyLast(t *testing.T) {
 	}
 	for _, s := range steps {
 		f.follow(s.file)
-		if refused := f.in.facts.fleetError != ""; refused != s.refused || f.in.facts.reloadOK == refused || f.number != s.number {
-			t.Errorf("%s: refused %v, number %d; want %v, %d (%s)", s.what, refused, f.number, s.refused, s.number, f.in.facts.fleetError)
+		if refused := f.in.facts.fleetError != ""; refused != s.refused || f.in.facts.reloadOK == refused || f.last.file.N != s.number {
+			t.Errorf("%s: refused %v, number %d; want %v, %d (%s)", s.what, refused, f.last.file.N, s.refused, s.number, f.in.facts.fleetError)
 		}
 	}
 }
@@ -69,12 +69,64 @@ func TestFollowerTakesTheWordOnce(t *testing.T) {
 	f.older.Store(true)
 	f.follow(numbered(5, "a"))
 	f.follow(numbered(6, "b"))
-	if f.in.facts.fleetError != "" || f.number != 6 {
+	if f.in.facts.fleetError != "" || f.last.file.N != 6 {
 		t.Errorf("after the restored store's 5, 6 was refused: %s", f.in.facts.fleetError)
 	}
 	f.follow(numbered(4, "c"))
-	if f.in.facts.fleetError == "" || f.number != 6 {
+	if f.in.facts.fleetError == "" || f.last.file.N != 6 {
 		t.Error("the word served twice")
+	}
+}
+
+// What is applied once more, perhaps in a cluster that begins to count anew,
+// is in force under its new name, here and on disk, and is no other topology.
+func TestFollowerTakesOverTheNewName(t *testing.T) {
+	f := newTestFollower(t, config.FleetSource{Etcd: true})
+	followed := func(cluster uint64, n int64, note, by string) *assembled {
+		t.Helper()
+		file := numbered(n, note)
+		file.By = by
+		f.look(&regions.Picture{Cluster: cluster, Fleet: file})
+		f.follow(<-f.files.ch)
+		if f.in.facts.fleetError != "" {
+			t.Fatalf("number %d of cluster %d is refused: %s", n, cluster, f.in.facts.fleetError)
+		}
+		return <-f.in.geographer.fleets.ch
+	}
+	before := followed(1, 4, "a", "ann")
+	after := followed(2, 1, "a", "bob")
+	if after.file.N != 1 || after.file.By != "bob" || after.file.Cluster != 2 || after.topology != before.topology {
+		t.Errorf("in force: number %d by %s of cluster %d", after.file.N, after.file.By, after.file.Cluster)
+	}
+
+	world := regions.Judge(regions.Input{Topology: after.topology, Picture: &regions.Picture{Cluster: 2, Revision: 1}, Now: time.Now()})
+	f.in.saver.save(saving{world: world, fleet: &after.file})
+	f.in.follower = newFollower(f.in)
+	f = f.in.follower
+	if err := f.begin(); err != nil {
+		t.Fatal(err)
+	}
+	<-f.in.geographer.fleets.ch
+	followed(2, 2, "b", "ann")
+}
+
+// A cluster without a fleet file is believed, and the instance starts anew
+// before one is applied: the number on disk is of the cluster before.
+func TestFollowerKnowsWhoseNumberItSaved(t *testing.T) {
+	f := newTestFollower(t, config.FleetSource{Etcd: true})
+	file := numbered(4, "a")
+	file.Cluster = 1
+	f.follow(file)
+	a := <-f.in.geographer.fleets.ch
+	world := regions.Judge(regions.Input{Topology: a.topology, Picture: &regions.Picture{Cluster: 2, Revision: 1}, Now: time.Now()})
+	f.in.saver.save(saving{world: world, fleet: &a.file})
+	again := newFollower(f.in)
+	if err := again.begin(); err != nil {
+		t.Fatal(err)
+	}
+	again.look(&regions.Picture{Cluster: 2, Fleet: numbered(1, "b")})
+	if again.follow(<-again.files.ch); again.last.file.N != 1 {
+		t.Errorf("number 1 of another cluster is refused: %s", f.in.facts.fleetError)
 	}
 }
 

@@ -30,7 +30,8 @@ type geographer struct {
 	fresh *latest[*geo.Data] // from the present follower; owned by run, as are all below
 	fleet *assembled
 	data  *geo.Data
-	ill   bool // unfit was told
+	made  *bundle // the last one
+	ill   bool    // unfit was told
 	stop  context.CancelFunc
 	tasks sync.WaitGroup // the followers
 }
@@ -52,6 +53,9 @@ func (g *geographer) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case f := <-g.fleets.ch:
+			if g.renamed(f) {
+				continue
+			}
 			if err := g.take(ctx, f); err != nil {
 				g.tell(err)
 				continue
@@ -76,6 +80,23 @@ func (g *geographer) tell(err error) {
 		g.unfit(err)
 	}
 	g.ill = err != nil
+}
+
+// renamed hands on a fleet file that is the present one but for its name,
+// with the atlas that there is.
+func (g *geographer) renamed(f *assembled) bool {
+	if g.made == nil || g.ill || f.topology != g.made.fleet.topology || g.data != g.made.data ||
+		!reflect.DeepEqual(f.places, g.made.fleet.places) {
+		return false
+	}
+	g.fleet = f
+	g.give(&bundle{fleet: f, data: g.made.data, atlas: g.made.atlas})
+	return true
+}
+
+func (g *geographer) give(b *bundle) {
+	g.made = b
+	g.out(b)
 }
 
 // take makes f current, and opens the databases anew when its places differ.
@@ -142,6 +163,6 @@ func (g *geographer) compile(ctx context.Context) error {
 	v4, v6, cells, bytes := atlas.Stats()
 	g.log.Info("atlas compiled", "took", time.Since(started).Round(time.Millisecond), "cells", cells,
 		"prefixes4", v4, "prefixes6", v6, "bytes", bytes, "geo", g.data.Digest())
-	g.out(&bundle{fleet: g.fleet, data: g.data, atlas: atlas})
+	g.give(&bundle{fleet: g.fleet, data: g.data, atlas: atlas})
 	return nil
 }

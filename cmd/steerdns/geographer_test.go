@@ -47,6 +47,27 @@ func TestGeographerTellsOfAnUnfitFleet(t *testing.T) {
 	}
 }
 
+// A fleet file that only has another number needs no other atlas.
+func TestGeographerKeepsTheAtlasOfARenamedFleet(t *testing.T) {
+	g := newGeographer(config.Geo{}, slog.New(slog.DiscardHandler))
+	bundles := make(chan *bundle, 1)
+	g.out = func(b *bundle) { bundles <- b }
+	g.failed = func(error) {}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.run(ctx) }()
+	defer func() { cancel(); <-done }()
+	first := &assembled{topology: &regions.Topology{Hash: "a"}, file: regions.FleetFile{N: 4}}
+	g.fleets.put(first)
+	before := <-bundles
+	second := *first
+	second.file.N = 1
+	g.fleets.put(&second)
+	if after := <-bundles; after.fleet != &second || after.atlas != before.atlas || after.data != before.data {
+		t.Errorf("number %d, the same atlas: %v", after.fleet.file.N, after.atlas == before.atlas)
+	}
+}
+
 // What the follower of a database finds for the places before must not come
 // into force after those have changed.
 func TestGeographerForgetsFindingsForOldPlaces(t *testing.T) {
