@@ -62,7 +62,7 @@ type fence struct {
 type Refusal struct {
 	Cluster  uint64    `json:"cluster"`
 	Revision int64     `json:"revision"`
-	At       time.Time `json:"at"`
+	At       time.Time `json:"at"` // since when this cluster is refused
 	Reason   string    `json:"reason"`
 }
 
@@ -118,11 +118,17 @@ func (s *State) SetPicture(p *Picture) bool {
 	return believed
 }
 
-// refuse keeps the refusal, and logs it unless the one before it was alike.
+// refuse keeps the refusal, and logs it unless the one before it was of the
+// same cluster: then it goes on.
 func (s *State) refuse(p *Picture, why string) {
 	r := &Refusal{Cluster: p.Cluster, Revision: p.Revision, At: time.Now(), Reason: why}
-	last := s.refused.Swap(r)
-	if last == nil || last.Cluster != r.Cluster {
+	last := s.refused.Load()
+	goesOn := last != nil && last.Cluster == r.Cluster
+	if goesOn {
+		r.At = last.At
+	}
+	s.refused.Store(r)
+	if !goesOn {
 		s.opts.Log.Error("store state refused, the last world stands", "cluster", fmt.Sprintf("%016x", r.Cluster), "revision", r.Revision, "reason", why)
 	}
 }

@@ -148,6 +148,13 @@ func TestStateRefusesOlderAndForeignPictures(t *testing.T) {
 		if n := strings.Count(b.log.String(), "store state refused"); n != 2 {
 			t.Errorf("%d refusals logged, want 2", n)
 		}
+		since, later := b.Refused().At, b.picture(501, firstDown...)
+		later.Cluster = 2
+		pause(time.Minute)
+		b.SetPicture(later)
+		if r := b.Refused(); !r.At.Equal(since) || r.Revision != 501 {
+			t.Errorf("refused since %s at revision %d, want since %s at 501", r.At, r.Revision, since)
+		}
 		b.AllowCluster(2)
 		b.SetPicture(foreign)
 		pause(regions.DefaultCoalesce)

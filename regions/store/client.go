@@ -123,13 +123,13 @@ func (s *Store) diagnose(endpoints []string, err error) string {
 	defer cancel()
 	for _, e := range endpoints {
 		if failure := s.knock(ctx, e); failure != nil {
-			return cause(failure)
+			return innermost(failure)
 		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "it accepts connections but does not answer (has it a leader?)"
 	}
-	return cause(err)
+	return innermost(err)
 }
 
 // knock opens a connection as a client would, and closes it.
@@ -187,8 +187,8 @@ func dialAddress(endpoint string) (network, address string) {
 	return "tcp", u.Host
 }
 
-// cause is the innermost reason, without the addresses that are said already.
-func cause(err error) string {
+// innermost is the innermost reason, without the addresses that are said already.
+func innermost(err error) string {
 	var errno syscall.Errno
 	switch {
 	case errors.As(err, &errno):

@@ -92,12 +92,12 @@ func TestReporterTellsWhatMatters(t *testing.T) {
 		if s := told[len(told)-1]; !s.Connected || s.Reason != "disk full" || !s.Since.Equal(since) || s.Cluster != 7 || s.Revision != 10 {
 			t.Errorf("%+v", s)
 		}
-		r.lost("gone")
-		if s := r.status(); s.Connected || s.Reason != "gone" || !s.Since.Equal(time.Now()) || !s.LastContact.Equal(s.Since) {
+		r.lost("gone", true)
+		if s := r.status(); s.Connected || !s.Behind || s.Reason != "gone" || !s.Since.Equal(time.Now()) || !s.LastContact.Equal(s.Since) {
 			t.Errorf("%+v", s)
 		}
 		r.connected(7, 10)
-		if s := r.status(); s.Reason != "disk full" {
+		if s := r.status(); s.Behind || s.Reason != "disk full" {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -74,6 +74,46 @@ func TestAnotherClusterAtTheSamePlace(t *testing.T) {
 	}
 }
 
+// TestOlderDataAtTheSamePlace puts back what the server's disk held earlier:
+// the same cluster, but its history went back. That is said in the log too,
+// although it comes after the loss itself, and once.
+func TestOlderDataAtTheSamePlace(t *testing.T) {
+	t.Parallel()
+	etcd := newServer(t)
+	etcd.start()
+	etcd.stop()
+	backup := filepath.Join(t.TempDir(), "backup")
+	if err := os.CopyFS(backup, os.DirFS(etcd.opt.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	etcd.start()
+	var log lines
+	opt := quick(t, "a", etcd.at)
+	opt.Log = log.logger()
+	a := start(t, opt)
+	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
+	before := a.picture("a ballot", func(p *regions.Picture) bool { return len(p.Ballots) == 1 && p.Ballots[0].Seq > 2 })
+	etcd.stop()
+	a.status("the loss", func(s Status) bool { return !s.Connected && !s.Behind })
+	etcd.opt.Dir = backup
+	etcd.start()
+	a.status("the refusal", func(s Status) bool {
+		return s.Behind && !s.Connected && s.Cluster == before.Cluster && strings.Contains(s.Reason, "etcd shows an older history")
+	})
+	tick, lists := time.NewTicker(10*time.Millisecond), a.Stats().Relists
+	defer tick.Stop()
+	for limit := time.Now().Add(patience); a.Stats().Relists < lists+3; <-tick.C {
+		if time.Now().After(limit) {
+			t.Fatal("the store is not listed again")
+		}
+	}
+	if lost, why := log.count("store lost"), log.count("etcd shows an older history"); lost != 2 || why != 1 {
+		t.Errorf("the loss was logged %d times, its reason %d times: want 2 and 1", lost, why)
+	}
+	a.AllowCluster(before.Cluster)
+	a.status("belief", func(s Status) bool { return s.Connected && !s.Behind })
+}
+
 // TestSilence puts a proxy between that stops passing anything, without
 // closing: only silence tells.
 func TestSilence(t *testing.T) {

@@ -13,6 +13,7 @@ type Status struct {
 	Reason      string    // why not connected, or what else is wrong; "" when all is well
 	Revision    int64     // of the last picture; 0 before the first
 	Cluster     uint64    // etcd's cluster id; 0 before the first contact
+	Behind      bool      // that cluster's history went back: it is not read until AllowCluster
 	LastContact time.Time // the last time that etcd said anything; zero: never
 }
 
@@ -48,14 +49,14 @@ func (r *reporter) contact() {
 func (r *reporter) connected(cluster uint64, revision int64) {
 	r.update(func() {
 		r.turn(true)
-		r.reading = ""
+		r.reading, r.present.Behind = "", false
 		r.present.Cluster, r.present.Revision = cluster, revision
 		r.present.LastContact = r.now()
 	})
 }
 
-func (r *reporter) lost(reason string) {
-	r.update(func() { r.turn(false); r.reading = reason })
+func (r *reporter) lost(reason string, behind bool) {
+	r.update(func() { r.turn(false); r.reading, r.present.Behind = reason, behind })
 }
 
 // writes notes why writes fail; "" when they work.

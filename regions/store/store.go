@@ -82,7 +82,7 @@ func (s *Store) Run(ctx context.Context, onPicture func(*regions.Picture), onSta
 	}
 	s.report.start(onStatus)
 	c := newConsumer(s, onPicture)
-	retry := protocol.NewBackoff(s.opt.timing())
+	retry, said := protocol.NewBackoff(s.opt.timing()), map[cause]bool{}
 	for turn := 0; ctx.Err() == nil; turn++ {
 		began := time.Now()
 		endpoint := s.opt.Remote.Endpoints[turn%len(s.opt.Remote.Endpoints)]
@@ -93,8 +93,9 @@ func (s *Store) Run(ctx context.Context, onPicture func(*regions.Picture), onSta
 		silent := time.Since(began)
 		if c.listed {
 			silent = time.Since(s.report.status().LastContact)
+			clear(said)
 		}
-		s.lost(s.explain(err, []string{endpoint}, silent), c.listed || turn == 0)
+		s.lost(err, s.explain(err, []string{endpoint}, silent), said)
 		if c.listed && time.Since(began) > s.opt.Silence {
 			retry.Reset()
 		}
@@ -103,12 +104,33 @@ func (s *Store) Run(ctx context.Context, onPicture func(*regions.Picture), onSta
 	return nil
 }
 
-// lost reports the end of a session, and logs the first of a row.
-func (s *Store) lost(err error, first bool) {
-	if first {
-		s.opt.Log.Warn("store lost, the last world stands", "reason", err)
+// cause is the kind of a session's end.
+type cause uint8
+
+const (
+	causeUnreachable cause = iota // nobody answers
+	causeBehind                   // the store's history went back
+	causeOther
+)
+
+func (s *Store) causeOf(err error) cause {
+	switch {
+	case unreachable(err):
+		return causeUnreachable
+	case s.reader.Refuses():
+		return causeBehind
 	}
-	s.report.lost(err.Error())
+	return causeOther
+}
+
+// lost reports the end of a session and why, and logs the first of each cause
+// in a row.
+func (s *Store) lost(err, why error, said map[cause]bool) {
+	if c := s.causeOf(err); !said[c] {
+		said[c] = true
+		s.opt.Log.Warn("store lost, the last world stands", "reason", why)
+	}
+	s.report.lost(why.Error(), s.reader.Refuses())
 }
 
 // session reads and writes through one endpoint until something breaks.
