@@ -182,7 +182,7 @@ func TestMetricsAndPage(t *testing.T) {
 	for _, want := range []string{
 		`steerdns_region_verdict{region="east",state="up"} 1`,
 		`steerdns_endpoint_verdict{address="198.51.100.1",region="west",service="www.gslb.example.com",state="down"} 0`,
-		`steerdns_store_connected{kind="etcd"} 1`, `steerdns_epoch_info{epoch="a"} 1`, `steerdns_instances{region="west"} 1`,
+		`steerdns_store_connected{kind="etcd"} 1`, `steerdns_store_refused{kind="etcd"} 0`, `steerdns_epoch_info{epoch="a"} 1`, `steerdns_instances{region="west"} 1`,
 	} {
 		if code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("metrics (%d) lack %s", code, want)

@@ -37,6 +37,7 @@ type Status struct {
 type StoreStatus struct {
 	Kind      string    `json:"kind"` // "embedded" or "etcd"
 	Connected bool      `json:"connected"`
+	Refused   bool      `json:"refused,omitempty"` // its state is not believed without an operator's word: it counts as no store
 	Since     time.Time `json:"since"`
 	Reason    string    `json:"reason,omitempty"`
 	StateAge  float64   `json:"state_age_seconds"` // since the store last confirmed the state

@@ -98,10 +98,15 @@ func printVotes(t io.Writer, lead string, votes []regions.VantageVote) {
 }
 
 func storeLine(s admin.Status) string {
+	how := "AWAY"
 	if s.Store.Connected {
-		return fmt.Sprintf("store: %s, connected for %s; state %.0fs old", s.Store.Kind, ago(s.Store.Since), s.Store.StateAge)
+		how = "connected"
 	}
-	return fmt.Sprintf("store: %s, AWAY for %s; state %.0fs old", s.Store.Kind, ago(s.Store.Since), s.Store.StateAge)
+	refused := ""
+	if s.Store.Refused {
+		refused = ", REFUSED"
+	}
+	return fmt.Sprintf("store: %s, %s for %s%s; state %.0fs old", s.Store.Kind, how, ago(s.Store.Since), refused, s.Store.StateAge)
 }
 
 func verdictWord(v regions.Verdict) string {
