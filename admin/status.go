@@ -111,7 +111,7 @@ func notes(s Status, w *regions.World, p *regions.Picture, f Facts) []string {
 		add("the store is read, but %s", f.Store.Reason)
 	}
 	if f.Refused != nil {
-		add("the store's state is refused since %s: %s (if that is right: steerdns accept-cluster %016x, at every instance)",
+		add("the store's state is refused since %s: %s (if that is right, tell every instance: steerdns accept-cluster %016x --admin ADDRESS,ADDRESS,...)",
 			f.Refused.At.UTC().Format(time.RFC3339), f.Refused.Reason, f.Refused.Cluster)
 	}
 	if len(s.Brake.Held) > 0 {

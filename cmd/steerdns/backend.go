@@ -60,25 +60,62 @@ func (b backend) Facts() admin.Facts {
 	}
 }
 
+// doubt is the cluster that this instance does not believe in every respect,
+// and which of its parts does not; the zero doubt is none.
+type doubt struct {
+	cluster uint64
+	refused *regions.Refusal // the judge does not: it is another one, or went back
+	behind  bool             // the store's reader does not: it went back
+	lower   bool             // the follower does not: its fleet file has a lower number
+}
+
+func (b backend) doubt() doubt {
+	b.facts.mu.Lock()
+	status := b.facts.status
+	b.facts.mu.Unlock()
+	d := doubt{refused: b.state.Refused(), behind: status.Behind}
+	switch lower := b.follower.lower.Load(); {
+	case d.refused != nil:
+		d.cluster = d.refused.Cluster
+	case d.behind:
+		d.cluster = status.Cluster
+	case lower != 0:
+		d.cluster, d.lower = lower, true
+	}
+	return d
+}
+
 // AcceptCluster passes the operator's word on to all that guard against an
-// older or another store, and hands the refused picture in once more. While
-// the store is believed there is nothing to say: the word would lie in wait.
+// older or another store, and hands in once more what they refused. A word on
+// anything else would lie in wait.
 func (b backend) AcceptCluster(id uint64) error {
-	refused := b.state.Refused()
-	if b.Facts().Store.Connected && refused == nil {
-		return &admin.Refusal{Status: http.StatusConflict, Message: "this instance believes its store already: there is nothing to accept"}
+	d := b.doubt()
+	switch {
+	case d.cluster == 0:
+		return conflict("this instance refuses no cluster: there is nothing to accept")
+	case d.cluster != id:
+		return conflict("this instance refuses cluster %016x, not %016x (if you know it to be the right one: steerdns accept-cluster %016x)", d.cluster, id, d.cluster)
 	}
 	b.follower.older.Store(true)
+	p := b.Picture()
+	if d.lower {
+		b.follower.look(p)
+		return nil
+	}
 	b.state.AllowCluster(id)
-	if s, err := b.link.use(); err == nil {
+	if s, err := b.link.use(); err == nil && d.behind {
 		s.AllowCluster(id)
 	}
 	// The last believed picture, of the same cluster before it went back,
 	// must not use up the word.
-	if p := b.Picture(); p != nil && refused != nil && p.Cluster == id && p.Revision == refused.Revision {
+	if p != nil && d.refused != nil && p.Cluster == id && p.Revision == d.refused.Revision {
 		b.onPicture(p)
 	}
 	return nil
+}
+
+func conflict(format string, args ...any) error {
+	return &admin.Refusal{Status: http.StatusConflict, Message: fmt.Sprintf(format, args...)}
 }
 
 // Apply checks a fleet file as this instance would load it, then stores it.

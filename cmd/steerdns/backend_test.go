@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -31,12 +32,19 @@ func TestBackendKeepsNoWordInStock(t *testing.T) {
 	in := newTestFollower(t, config.FleetSource{BuiltIn: true}).in
 	in.onPicture(&regions.Picture{Cluster: 1, Revision: 5})
 	in.onStatus(store.Status{Connected: true, Cluster: 1, LastContact: time.Now()})
-	if err := (backend{in}).AcceptCluster(2); err == nil {
-		t.Error("taken although nothing is refused")
+	if err := (backend{in}).AcceptCluster(1); err == nil || !strings.Contains(err.Error(), "nothing to accept") {
+		t.Errorf("taken although nothing is refused: %v", err)
 	}
 	other := &regions.Picture{Cluster: 2, Revision: 9}
 	if in.onPicture(other); in.state.Refused() == nil {
 		t.Fatal("another cluster is believed without a word")
+	}
+	if !(backend{in}).Facts().Store.Refused {
+		t.Error("the status does not tell that the store is refused")
+	}
+	wrong := "this instance refuses cluster 0000000000000002, not 0000000000000003 (if you know it to be the right one: steerdns accept-cluster 0000000000000002)"
+	if err := (backend{in}).AcceptCluster(3); err == nil || err.Error() != wrong {
+		t.Errorf("the word for another cluster: %v", err)
 	}
 	if err := (backend{in}).AcceptCluster(2); err != nil || in.state.Refused() != nil {
 		t.Errorf("the word did not help: %v", err)
@@ -48,12 +56,38 @@ func TestBackendKeepsNoWordInStock(t *testing.T) {
 func TestBackendKeepsTheWordForTheRestoredCluster(t *testing.T) {
 	in := newTestFollower(t, config.FleetSource{BuiltIn: true}).in
 	in.onPicture(&regions.Picture{Cluster: 1, Revision: 94})
-	in.onStatus(store.Status{Cluster: 1, Reason: "etcd shows revision 52 after 94 had been seen"})
+	in.onStatus(store.Status{Cluster: 1, Behind: true, Reason: "etcd shows an older history"})
+	if !(backend{in}).Facts().Store.Refused {
+		t.Error("the status does not tell that the store is refused")
+	}
 	if err := (backend{in}).AcceptCluster(1); err != nil {
 		t.Fatal(err)
 	}
 	in.onPicture(&regions.Picture{Cluster: 1, Revision: 52})
 	if r := in.state.Refused(); r != nil {
 		t.Errorf("the restored cluster is refused, word or no word: %s", r.Reason)
+	}
+}
+
+// The word also helps where only the fleet file is refused, for its number.
+func TestBackendTakesTheWordForALowerNumber(t *testing.T) {
+	in := newTestFollower(t, config.FleetSource{Etcd: true}).in
+	in.onStatus(store.Status{Connected: true, Cluster: 1})
+	in.onPicture(&regions.Picture{Cluster: 1, Revision: 5, Fleet: numbered(7, "a")})
+	in.follower.follow(<-in.follower.files.ch)
+	in.onPicture(&regions.Picture{Cluster: 1, Revision: 6, Fleet: numbered(5, "b")})
+	in.follower.follow(<-in.follower.files.ch)
+	want := "(if that is right, tell every instance: steerdns accept-cluster 0000000000000001 --admin ADDRESS,ADDRESS,...)"
+	if in.follower.last.file.N != 7 || !strings.Contains(in.facts.fleetError, want) {
+		t.Fatalf("number %d is in force: %s", in.follower.last.file.N, in.facts.fleetError)
+	}
+	if err := (backend{in}).AcceptCluster(1); err != nil {
+		t.Fatal(err)
+	}
+	if in.follower.follow(<-in.follower.files.ch); in.follower.last.file.N != 5 {
+		t.Errorf("number %d is in force: %s", in.follower.last.file.N, in.facts.fleetError)
+	}
+	if err := (backend{in}).AcceptCluster(1); err == nil {
+		t.Error("the word is taken once more")
 	}
 }

@@ -173,7 +173,7 @@ func (f *follower) follow(file *regions.FleetFile) {
 	f.lower.Store(0)
 	if f.goesBack(file) && !word {
 		f.lower.Store(file.Cluster)
-		err = fmt.Errorf("number %d is older than %d, which is in force: was etcd restored from a backup? (if that is right: steerdns accept-cluster %016x, at every instance)",
+		err = fmt.Errorf("number %d is older than %d, which is in force: was etcd restored from a backup? (if that is right, tell every instance: steerdns accept-cluster %016x --admin ADDRESS,ADDRESS,...)",
 			file.N, f.last.file.N, file.Cluster)
 	}
 	if err := f.take(a, err); err != nil {
