@@ -151,8 +151,32 @@ func (b backend) History(ctx context.Context) ([]regions.FleetFile, error) {
 	return list, refusal(err)
 }
 
-func (b backend) PutOverride(ctx context.Context, o regions.Override, basis int64, replace bool) error {
+// obeyed is the store for overrides, as long as this instance obeys those that
+// it finds there. Otherwise nobody may be told that something is drained, or
+// no longer is.
+func (b backend) obeyed() (*store.Store, error) {
 	s, err := b.link.use()
+	if err != nil {
+		return nil, err
+	}
+	d, f := b.doubt(), b.Facts().Store
+	switch {
+	case d.refused != nil:
+		return nil, unavailable("overrides cannot be changed, since this instance would not obey: %s (if that is right, tell every instance: steerdns accept-cluster %016x --admin ADDRESS,ADDRESS,...)", d.refused.Reason, d.cluster)
+	case d.behind:
+		return nil, unavailable("overrides cannot be changed, since this instance would not obey: the store's history went back (if that is right, tell every instance: steerdns accept-cluster %016x --admin ADDRESS,ADDRESS,...)", d.cluster)
+	case !f.Connected:
+		return nil, unavailable("overrides cannot be changed while the store is away: %s", f.Reason)
+	}
+	return s, nil
+}
+
+func unavailable(format string, args ...any) error {
+	return &admin.Refusal{Status: http.StatusServiceUnavailable, Message: fmt.Sprintf(format, args...)}
+}
+
+func (b backend) PutOverride(ctx context.Context, o regions.Override, basis int64, replace bool) error {
+	s, err := b.obeyed()
 	if err != nil {
 		return err
 	}
@@ -164,7 +188,7 @@ func (b backend) PutOverride(ctx context.Context, o regions.Override, basis int6
 }
 
 func (b backend) DeleteOverride(ctx context.Context, kind regions.OverrideKind, name string) (regions.Override, bool, error) {
-	s, err := b.link.use()
+	s, err := b.obeyed()
 	if err != nil {
 		return regions.Override{}, false, err
 	}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/steerdns/steerdns/admin"
 	"github.com/steerdns/steerdns/config"
 	"github.com/steerdns/steerdns/regions"
 	"github.com/steerdns/steerdns/regions/store"
@@ -66,6 +70,52 @@ func TestBackendKeepsTheWordForTheRestoredCluster(t *testing.T) {
 	in.onPicture(&regions.Picture{Cluster: 1, Revision: 52})
 	if r := in.state.Refused(); r != nil {
 		t.Errorf("the restored cluster is refused, word or no word: %s", r.Reason)
+	}
+}
+
+// What nobody here would obey is not written, whatever the store would say to
+// it; a fleet file is, since the way out of a loss of data begins with one.
+func TestBackendWritesNoOverrideThatItWouldNotObey(t *testing.T) {
+	in := newTestFollower(t, config.FleetSource{Etcd: true}).in
+	nobody, err := store.New(store.Options{Instance: "a", Prefix: "/t/", Remote: store.Remote{Endpoints: []string{"http://127.0.0.1:1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.link.attach(nobody)
+	in.onStatus(store.Status{Connected: true, Cluster: 1})
+	in.onPicture(&regions.Picture{Cluster: 1, Revision: 5})
+	asked := "not reachable"
+	word := "(if that is right, tell every instance: steerdns accept-cluster %s --admin ADDRESS,ADDRESS,...)"
+	for _, step := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"believed", func() {}, asked},
+		{"another cluster", func() { in.onPicture(&regions.Picture{Cluster: 2, Revision: 9}) },
+			"overrides cannot be changed, since this instance would not obey: the store is another cluster (0000000000000002, not 0000000000000001): its state is not believed without an operator's word " + strings.Replace(word, "%s", "0000000000000002", 1)},
+		{"believed again", func() { in.onPicture(&regions.Picture{Cluster: 1, Revision: 6}) }, asked},
+		{"gone back", func() { in.onStatus(store.Status{Cluster: 1, Behind: true, Reason: "etcd shows an older history"}) },
+			"overrides cannot be changed, since this instance would not obey: the store's history went back " + strings.Replace(word, "%s", "0000000000000001", 1)},
+		{"away", func() { in.onStatus(store.Status{Cluster: 1, Reason: "etcd is not there"}) },
+			"overrides cannot be changed while the store is away: etcd is not there"},
+	} {
+		step.do()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		put := backend{in}.PutOverride(ctx, regions.Override{Kind: regions.OverrideRegion, Name: "local", Owner: "ann", Reason: "drill",
+			Created: time.Now(), Expires: time.Now().Add(time.Hour)}, -1, false)
+		_, _, end := backend{in}.DeleteOverride(ctx, regions.OverrideRegion, "local")
+		for verb, err := range map[string]error{"put": put, "end": end} {
+			r, told := errors.AsType[*admin.Refusal](err)
+			if !told || r.Status != http.StatusServiceUnavailable || r.Message != step.want && !(step.want == asked && strings.Contains(r.Message, asked)) {
+				t.Errorf("%s, %s: %v, want %s", step.what, verb, err, step.want)
+			}
+		}
+		_, err := backend{in}.Apply(ctx, admin.FleetRequest{Text: config.ExampleFleet, By: "ann"})
+		if err == nil || !strings.Contains(err.Error(), asked) {
+			t.Errorf("%s, apply: %v, want the store's own answer", step.what, err)
+		}
 	}
 }
 
