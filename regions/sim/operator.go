@@ -10,9 +10,10 @@ import (
 	"github.com/steerdns/steerdns/regions/store/protocol"
 )
 
-// operate is an operator's deed at an instance's admin surface.
+// operate is an operator's deed at an instance's admin surface, which is
+// refused while the store is away or not believed.
 func (s *sim) operate(f Fault, n *node) {
-	if !n.alive || n.judged == nil || !n.judged.Ready || n.session == nil {
+	if !n.alive || n.judged == nil || !n.judged.Ready || n.session == nil || !n.reader.HasListed() || !n.believed {
 		return
 	}
 	w := n.state.Current()
