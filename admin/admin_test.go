@@ -223,6 +223,8 @@ func TestDrain(t *testing.T) {
 		{"endpoint", OverrideRequest{Kind: "endpoint", Name: "www.gslb.example.com/east/192.0.2.1"}, ""},
 		{"no reason", OverrideRequest{Kind: "region", Name: "east", Reason: " "}, "say why"},
 		{"no owner", OverrideRequest{Kind: "region", Name: "east", Owner: " "}, "say who"},
+		{"unprintable reason", OverrideRequest{Kind: "region", Name: "east", Reason: "a bell \a"}, "say why: --reason with 1 to 200 bytes of printable text"},
+		{"unprintable owner", OverrideRequest{Kind: "region", Name: "east", Owner: "a\nb"}, "say who: --owner with 1 to 64 bytes of printable text"},
 		{"no end", OverrideRequest{Kind: "region", Name: "east", For: "always"}, "must end by itself"},
 		{"too many days", OverrideRequest{Kind: "region", Name: "east", For: "91d"}, "must end by itself"},
 		{"too long", OverrideRequest{Kind: "region", Name: "east", For: "100000h"}, "must end by itself"},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/steerdns/steerdns/regions"
 )
@@ -31,10 +33,10 @@ func MakeOverride(w *regions.World, r OverrideRequest, now time.Time) (regions.O
 	switch {
 	case err != nil || length < minOverride || length > maxOverride:
 		return o, bad("an override must end by itself: give --for a length from 1s to 90d, such as 30m or 2d (got %q)", r.For)
-	case o.Reason == "" || len(o.Reason) > maxWhy:
-		return o, bad("say why: --reason with 1 to %d bytes; everybody who looks at the status will read it", maxWhy)
-	case o.Owner == "" || len(o.Owner) > maxOwner:
-		return o, bad("say who: --owner with 1 to %d bytes", maxOwner)
+	case !readable(o.Reason, maxWhy):
+		return o, bad("say why: --reason with 1 to %d bytes of printable text; everybody who looks at the status will read it", maxWhy)
+	case !readable(o.Owner, maxOwner):
+		return o, bad("say who: --owner with 1 to %d bytes of printable text", maxOwner)
 	}
 	o.Expires = o.Created.Add(length)
 	if err := fits(o); err != nil {
@@ -50,6 +52,12 @@ func MakeOverride(w *regions.World, r OverrideRequest, now time.Time) (regions.O
 		return o, nil
 	}
 	return o, precondition(w, o)
+}
+
+// readable says whether a text is there, and fits on a line.
+func readable(s string, most int) bool {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unprintable)
 }
 
 // maxKeep is as many regions as a fleet may have.

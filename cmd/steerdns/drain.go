@@ -85,8 +85,7 @@ the override is in force.`,
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "region %s may come back as soon as it is up and its hold is over, until %s (%s): %s\n",
-			o.Name, o.Expires.Local().Format(time.TimeOnly), o.Owner, o.Reason)
+		fmt.Fprintf(cmd.OutOrStdout(), "region %s may come back as soon as it is up and its hold is over, %s\n", o.Name, untilWhen(o))
 		return nil
 	}
 	return cmd
@@ -106,10 +105,14 @@ func putOverride(cmd *cobra.Command, address string, r admin.OverrideRequest, un
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s %s %s until %s (%s): %s\n", o.Verb(), o.Kind, o.Name,
-		o.Expires.Local().Format(time.TimeOnly), o.Owner, o.Reason)
+	fmt.Fprintf(cmd.OutOrStdout(), "%s %s %s %s\n", o.Verb(), o.Kind, o.Name, untilWhen(o))
 	fmt.Fprintf(cmd.OutOrStdout(), "to end it earlier: steerdns %s %s --admin %s\n", undo, o.Name, address)
 	return nil
+}
+
+// untilWhen is an override's end, owner and reason, the end as in the status.
+func untilWhen(o regions.Override) string {
+	return fmt.Sprintf("until %s (%s): %s", o.Expires.UTC().Format(time.RFC3339), o.Owner, o.Reason)
 }
 
 func newUndrain() *cobra.Command {
