@@ -1,22 +1,18 @@
 package healthcheck
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"time"
 )
 
-// judgeCertificates looks when the first of the certificates that a server
-// showed ends. Whether they are valid at all, the handshake has judged.
-func judgeCertificates(shown []*x509.Certificate, c Check, now time.Time) (finding, error) {
-	if len(shown) == 0 {
+// judgeCertificates looks until when clients will accept what a server showed.
+// Whether they do now, the handshake has judged.
+func judgeCertificates(shown tls.ConnectionState, c Check, now time.Time) (finding, error) {
+	ends := certificatesEnd(shown)
+	if ends.IsZero() {
 		return finding{}, nil
-	}
-	ends := shown[0].NotAfter
-	for _, cert := range shown[1:] {
-		if cert.NotAfter.Before(ends) {
-			ends = cert.NotAfter
-		}
 	}
 	f := finding{certEnds: ends}
 	switch left := ends.Sub(now); {
@@ -26,4 +22,29 @@ func judgeCertificates(shown []*x509.Certificate, c Check, now time.Time) (findi
 		f.warning = "the certificate ends at " + ends.UTC().Format(time.DateTime)
 	}
 	return f, nil
+}
+
+// certificatesEnd is the end of the verified chain that lasts longest: a client
+// needs one only, and what else a server shows does no harm. Where nothing was
+// verified, all that was shown counts.
+func certificatesEnd(shown tls.ConnectionState) (end time.Time) {
+	if len(shown.VerifiedChains) == 0 {
+		return firstEnd(shown.PeerCertificates)
+	}
+	for _, chain := range shown.VerifiedChains {
+		if e := firstEnd(chain); e.After(end) {
+			end = e
+		}
+	}
+	return end
+}
+
+// firstEnd is when the first of the certificates ends; zero without any.
+func firstEnd(certs []*x509.Certificate) (first time.Time) {
+	for _, cert := range certs {
+		if first.IsZero() || cert.NotAfter.Before(first) {
+			first = cert.NotAfter
+		}
+	}
+	return first
 }

@@ -97,7 +97,7 @@ func (n network) secure(ctx context.Context, conn net.Conn, t Target, protos ...
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, finding{}, &failure{handshaking, err}
 	}
-	f, err := judgeCertificates(secure.ConnectionState().PeerCertificates, t.Check, time.Now())
+	f, err := judgeCertificates(secure.ConnectionState(), t.Check, time.Now())
 	return secure, f, err
 }
 

@@ -57,7 +57,7 @@ func NewProber(opts ProberOptions) Prober {
 type finding struct {
 	text     string    // for a person
 	warning  string    // what is good now and will not stay so; "" for nothing
-	certEnds time.Time // when the first certificate shown ends; zero without TLS
+	certEnds time.Time // when the first certificate of the chain shown ends; zero without TLS
 }
 
 // probe is one attempt by one kind: what it found good, or why it failed.

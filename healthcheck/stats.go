@@ -28,7 +28,7 @@ type ProbeStats struct {
 type Finding struct {
 	Endpoint string
 	Check    string
-	CertEnds time.Time // when the first of the certificates shown ends; zero: none was
+	CertEnds time.Time // when the first certificate of the chain shown ends; zero: none was
 	Reported bool      // it is a report that holds, and Load what it said
 	Load     uint8     // percent
 }

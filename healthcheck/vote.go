@@ -84,7 +84,7 @@ type Observation struct {
 	Blind    bool          // the instance could not look (OK is false): nothing is known of the target
 	Reason   string        // why it passed or failed, for a person; at most MaxReason bytes
 	Warning  string        // what is good now and will not stay so; the same words as long as it is the same
-	CertEnds time.Time     // when the first of the certificates shown ends; zero: none was shown
+	CertEnds time.Time     // when the first certificate of the chain shown ends; zero: none was shown
 	Load     uint8         // what a report says: percent of the endpoint's capacity, 0 when it does not say
 	At       time.Time     // when the probe ended
 	Took     time.Duration // how long it took

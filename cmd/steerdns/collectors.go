@@ -22,7 +22,7 @@ var (
 	descInFlight    = metric("probes_in_flight", "Probes under way.")
 	descTargets     = metric("probe_targets", "Endpoints that this instance probes.")
 	descBlind       = metric("probes_blind", "1 while most of what answered this instance lately fails at once.")
-	descCert        = metric("probe_certificate_expiry_timestamp_seconds", "When the first of the certificates that an endpoint showed ends.", "endpoint", "check")
+	descCert        = metric("probe_certificate_expiry_timestamp_seconds", "When the first certificate ends of the chain that an endpoint showed.", "endpoint", "check")
 	descLoad        = metric("endpoint_reported_load_percent", "What an endpoint last reported of its load.", "endpoint", "check")
 	descReports     = metric("push_requests_total", "Requests to report an endpoint, by how they ended.", "result")
 	descLate        = metric("probe_late_starts_total", "Probes that began after their time.")
