@@ -1,7 +1,6 @@
 package healthcheck
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +15,14 @@ import (
 // ends with status 0. There is no shell: the arguments go out as they are. The
 // program is in a process group of its own, which is killed when the time is
 // up and when the program has ended.
-type execProbe struct{ allow []string }
+type execProbe struct {
+	allow      []string
+	outputWait time.Duration // for what an ended program's children still hold open
+}
 
 const (
-	maxOutput  = 4 << 10                // of the program's first line, both streams together
-	outputWait = 100 * time.Millisecond // for what a killed group still holds open
+	maxOutput  = 4 << 10 // of the program's first line, both streams together
+	outputWait = 100 * time.Millisecond
 )
 
 func (p execProbe) probe(ctx context.Context, t Target) (finding, error) {
@@ -29,28 +31,28 @@ func (p execProbe) probe(ctx context.Context, t Target) (finding, error) {
 		return finding{}, &blindness{fmt.Errorf("this instance does not run %q: add it to checks.allow_exec in its instance file",
 			shorten(strings.Join(argv[:min(1, len(argv))], ""), 60))}
 	}
-	var out firstLine
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = "/", environment(t)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = outputWait
 	inOwnGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	out, err := startHeard(cmd)
+	if err != nil {
 		return finding{}, &blindness{fmt.Errorf("cannot run: %w", err)}
 	}
-	err := cmd.Wait()
+	err = cmd.Wait()
+	late := ctx.Err()
 	endGroup(cmd)
-	return judgeExit(ctx, err, out.text())
+	said := out.end(ctx, p.outputWait)
+	if late != nil {
+		return finding{}, &failure{running, late}
+	}
+	return judgeExit(err, said)
 }
 
-// judgeExit tells how a program ended. One that leaves a child behind which
-// holds its output open has ended all the same.
-func judgeExit(ctx context.Context, err error, said string) (finding, error) {
+// judgeExit tells how a program ended.
+func judgeExit(err error, said string) (finding, error) {
 	var exit *exec.ExitError
 	switch {
-	case ctx.Err() != nil:
-		return finding{}, &failure{running, ctx.Err()}
-	case err == nil || errors.Is(err, exec.ErrWaitDelay):
+	case err == nil:
 		return finding{text: "exit status 0" + said}, nil
 	case errors.As(err, &exit):
 		return finding{}, errors.New(exit.Error() + said)
@@ -74,20 +76,4 @@ func environment(t Target) []string {
 		env = append(env, "STEERDNS_PORT="+strconv.Itoa(int(t.Check.Port)))
 	}
 	return env
-}
-
-// firstLine keeps the beginning of what a program says and drops the rest.
-type firstLine struct{ buf []byte }
-
-func (f *firstLine) Write(p []byte) (int, error) {
-	f.buf = append(f.buf, p[:min(len(p), maxOutput-len(f.buf))]...)
-	return len(p), nil
-}
-
-func (f *firstLine) text() string {
-	line, _, _ := bytes.Cut(bytes.TrimSpace(f.buf), []byte("\n"))
-	if len(line) == 0 {
-		return ""
-	}
-	return ": " + string(line)
 }

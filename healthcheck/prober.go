@@ -49,7 +49,7 @@ func NewProber(opts ProberOptions) Prober {
 		ICMP:  icmpProbe{n}.probe,
 		GRPC:  grpcProbe{n}.probe,
 		DNS:   dnsProbe{n}.probe,
-		Exec:  execProbe{slices.Clone(opts.AllowExec)}.probe,
+		Exec:  execProbe{slices.Clone(opts.AllowExec), outputWait}.probe,
 	}}
 }
 
