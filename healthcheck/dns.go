@@ -67,7 +67,8 @@ func (p dnsProbe) ask(ctx context.Context, over string, t Target, query *dns.Msg
 	for {
 		reply, err := c.ReadMsg()
 		switch {
-		case reply != nil && err != nil && reply.Id == query.Id: // the header was read, the rest not
+		case errors.Is(err, dns.ErrShortRead) && over == "udp": // not even a header: whoever sent it
+		case errors.Is(err, dns.ErrShortRead), reply != nil && err != nil && reply.Id == query.Id: // the rest was not read
 			return nil, errors.New("answer is not valid DNS")
 		case reply == nil:
 			return nil, &failure{hearing, err}

@@ -303,6 +303,7 @@ func TestDNSProbe(t *testing.T) {
 			forged := r.Copy()
 			forged.Id++
 			_ = w.WriteMsg(forged)
+			_, _ = w.Write([]byte{1, 2, 3})
 			forged = r.Copy()
 			forged.Question[0].Name = "other.example.com."
 			_ = w.WriteMsg(forged)
@@ -311,6 +312,9 @@ func TestDNSProbe(t *testing.T) {
 		case name == "garbage.example.com.":
 			out, _ := r.Pack()
 			_, _ = w.Write(append(out[:12:12], 0xc0))
+			return
+		case name == "short.example.com.":
+			_, _ = w.Write([]byte{1, 2, 3})
 			return
 		}
 		if r.Rcode == dns.RcodeSuccess && !r.Truncated {
@@ -335,6 +339,7 @@ func TestDNSProbe(t *testing.T) {
 		{"over TCP", port, func(c *Check) { ask("big.example.com.")(c); c.Question.TCP = true }, "+NOERROR with 2 records"},
 		{"forged answers first", port, ask("spoofed.example.com.", "192.0.2.1"), "+NOERROR with 2 records"},
 		{"garbage", port, ask("garbage.example.com."), "answer is not valid DNS"},
+		{"short over TCP", port, func(c *Check) { ask("short.example.com.")(c); c.Question.TCP = true }, "answer is not valid DNS"},
 		{"silent", port, func(c *Check) { ask("silent.example.com.")(c); c.Timeout = 200 * time.Millisecond }, "timeout after 200ms while waiting for an answer"},
 		{"refused", closedPacketPort(t), ask(""), "read: connection refused"},
 		{"echo", listenPacket(t, func(b []byte) []byte { return b }),
