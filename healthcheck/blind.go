@@ -2,13 +2,15 @@ package healthcheck
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 )
 
 // blindness is a failure to look, not a failure of what is looked at: the
-// instance has no descriptors, no permission, no route or no resolver. It says
-// nothing of the target (rule 1: missing is unknown, never down).
+// instance has no descriptors, no permission, no route or no resolver, or the
+// check cannot be carried out as it is configured. It says nothing of the
+// target (rule 1: missing is unknown, never down).
 type blindness struct{ err error }
 
 func (b *blindness) Error() string { return b.err.Error() }
@@ -17,6 +19,11 @@ func (b *blindness) Unwrap() error { return b.err }
 func isBlind(err error) bool {
 	_, ok := errors.AsType[*blindness](err)
 	return ok
+}
+
+// badCheck is why a check cannot be carried out as it is configured.
+func badCheck(format string, args ...any) error {
+	return &blindness{fmt.Errorf("check: "+format, args...)}
 }
 
 // ownFaults are what a system call says when the fault is this machine's.

@@ -41,14 +41,14 @@ func queryOf(t Target) (*dns.Msg, error) {
 	q := t.Check.Question
 	typ, ok := dns.StringToType[q.Type]
 	if _, known := dns.StringToRcode[q.Rcode]; !ok || !known {
-		return nil, fmt.Errorf("check: type %q or rcode %q is not known", q.Type, q.Rcode)
+		return nil, badCheck("type %q or rcode %q is not known", q.Type, q.Rcode)
 	}
 	name := q.Name
 	if name == "" {
 		name = t.Name
 	}
 	if _, ok := dns.IsDomainName(name); !ok {
-		return nil, fmt.Errorf("check: %q is not a domain name", name)
+		return nil, badCheck("%q is not a domain name", name)
 	}
 	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), typ)
 	return m.SetEdns0(ednsSize, false), nil

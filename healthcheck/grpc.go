@@ -21,6 +21,9 @@ import (
 type grpcProbe struct{ network network }
 
 func (p grpcProbe) probe(ctx context.Context, t Target) (found finding, err error) {
+	if err := checkHost(hostHeader(t)); err != nil {
+		return found, err
+	}
 	conn, release, err := p.network.dial(ctx, "tcp", t)
 	if err != nil {
 		return found, err

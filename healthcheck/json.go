@@ -45,7 +45,7 @@ func (f JSONField) look(doc any) error {
 	}
 	want, err := readJSON([]byte(f.Want))
 	if err != nil {
-		return fmt.Errorf("check: %q is not JSON", f.Want)
+		return badCheck("%q is not JSON", f.Want)
 	}
 	if !sameScalar(doc, want) {
 		return fmt.Errorf("body has %s: %s, want %s", f.Path, writeJSON(doc), f.Want)

@@ -6,10 +6,8 @@ import (
 	"crypto/x509"
 	"io"
 	"net"
-	"os"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -350,34 +348,5 @@ func TestDNSProbe(t *testing.T) {
 			t.Parallel()
 			expect(t, observe(t, NewProber(ProberOptions{}), patient(DNS, c.port, c.change)), c.want)
 		})
-	}
-}
-
-// TestBlindProbes: what this machine cannot do says nothing of the target.
-func TestBlindProbes(t *testing.T) {
-	p := NewProber(ProberOptions{})
-	unknown := patient("pigeon", 1, nil)
-	if o := observe(t, p, unknown); !o.Blind {
-		t.Errorf("a kind of a newer version: %+v", o)
-	}
-	if o := observe(t, p, patient(TCP, closedPort(t), nil)); o.OK || o.Blind {
-		t.Errorf("a refused connection: %+v", o)
-	}
-}
-
-// TestWhoseFaultItIs: what the kernel says of a connection that could not be
-// made is either the target's fault or this machine's.
-func TestWhoseFaultItIs(t *testing.T) {
-	n := network{dialer: net.Dialer{Timeout: time.Second}}
-	target := Target{Addr: loopback, Check: Check{Port: 9}}
-	for errno, blind := range map[syscall.Errno]bool{
-		syscall.EMFILE: true, syscall.ENFILE: true, syscall.EADDRNOTAVAIL: true, syscall.EPERM: true, syscall.EAFNOSUPPORT: true,
-		syscall.ECONNREFUSED: false, syscall.ETIMEDOUT: false, syscall.EHOSTUNREACH: false, syscall.ECONNRESET: false,
-		syscall.ENETUNREACH: false, // there is a route to loopback: somebody on the way said so
-	} {
-		err := n.unreached(target, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", errno)})
-		if isBlind(err) != blind || err.Error() != "connect: "+errno.Error() {
-			t.Errorf("%s: blind=%v, %q", errno, isBlind(err), err)
-		}
 	}
 }

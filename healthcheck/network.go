@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var errNowhere = errors.New("target has neither an address nor an alias")
+var errNowhere = &blindness{errors.New("target has neither an address nor an alias")}
 
 // network is how probes reach their targets. Immutable.
 type network struct {

@@ -67,16 +67,24 @@ func hasHeader(hs []Header, name string) bool {
 func checkRequest(c Check, host string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(c.method()): // a method is a token, too
-		return fmt.Errorf("check: method %q is not a token", c.Method)
+		return badCheck("method %q is not a token", c.Method)
 	case !strings.HasPrefix(c.Path, "/") || strings.ContainsFunc(c.Path, isBreaking):
-		return fmt.Errorf("check: path %q must begin with / and hold no space or control character", c.Path)
-	case !httpguts.ValidHostHeader(host):
-		return fmt.Errorf("check: host %q is not valid", host)
+		return badCheck("path %q must begin with / and hold no space or control character", c.Path)
+	}
+	if err := checkHost(host); err != nil {
+		return err
 	}
 	for _, h := range c.Headers {
 		if !httpguts.ValidHeaderFieldName(h.Name) || !httpguts.ValidHeaderFieldValue(h.Value) {
-			return fmt.Errorf("check: header %q is not valid", h.Name)
+			return badCheck("header %q is not valid", h.Name)
 		}
+	}
+	return nil
+}
+
+func checkHost(host string) error {
+	if !httpguts.ValidHostHeader(host) {
+		return badCheck("host %q is not valid", host)
 	}
 	return nil
 }
