@@ -348,22 +348,6 @@ func TestUndrainAndApply(t *testing.T) {
 	}
 }
 
-func TestAcceptCluster(t *testing.T) {
-	m := newMemory()
-	m.facts.Refused = &regions.Refusal{Cluster: 0xabc, Reason: "the store is another cluster"}
-	c := clientOf(serve(t, m))
-	st, err := c.Status(t.Context())
-	if err != nil || !strings.Contains(strings.Join(st.Notes, "\n"), "accept-cluster 0000000000000abc") {
-		t.Errorf("notes %q, %v: no way out is named", st.Notes, err)
-	}
-	if err := c.AcceptCluster(t.Context(), "0000000000000abc"); err != nil || m.accepted != 0xabc {
-		t.Errorf("accepted %x, %v", m.accepted, err)
-	}
-	if err := c.AcceptCluster(t.Context(), "0"); err == nil {
-		t.Error("cluster 0 was accepted, which would mean any")
-	}
-}
-
 func TestBodiesAreBoundedAndStrict(t *testing.T) {
 	s := serve(t, newMemory())
 	for name, body := range map[string]string{

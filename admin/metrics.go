@@ -27,6 +27,8 @@ var (
 	descReady     = desc("ready", "1 while a world is loaded and queries are answered.")
 	descStore     = desc("store_connected", "1 while the store is reachable.", "kind")
 	descRefused   = desc("store_refused", "1 while the store's state is not believed: another cluster, or an older history.", "kind")
+	descTwin      = desc("instance_name_taken", "1 while another process writes the votes of this instance.")
+	descAstray    = desc("instances_without_region", "Instances, this one too, whose region the fleet does not have.")
 	descRevision  = desc("store_revision", "Store revision that the world was judged from.")
 	descAge       = desc("state_age_seconds", "Seconds since the store last confirmed the state.")
 	descSaved     = desc("state_saved_timestamp_seconds", "When the store last confirmed the state that is on disk.")
@@ -55,10 +57,12 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	e := emit{ch}
 	f := c.backend.Facts()
 	e.facts(f)
-	if w := c.backend.World(); w != nil {
+	w, p := c.backend.World(), c.backend.Picture()
+	if w != nil {
 		e.world(w)
+		e.gauge(descAstray, float64(len(astray(w, p, f))))
 	}
-	if p := c.backend.Picture(); p != nil {
+	if p != nil {
 		e.picture(p)
 	}
 }
@@ -85,6 +89,7 @@ func (e emit) facts(f Facts) {
 	e.gauge(descReady, truth(f.Ready))
 	e.gauge(descStore, truth(f.Store.Connected), f.Store.Kind)
 	e.gauge(descRefused, truth(f.Store.Refused), f.Store.Kind)
+	e.gauge(descTwin, truth(f.Store.Twin))
 	e.gauge(descAge, f.Store.StateAge)
 	e.saved(f.Saved)
 	e.gauge(descReload, truth(f.ReloadOK))

@@ -39,6 +39,7 @@ type StoreStatus struct {
 	Connected bool      `json:"connected"`
 	Refused   bool      `json:"refused,omitempty"` // its state is not believed without an operator's word: it counts as no store
 	Since     time.Time `json:"since"`
+	Twin      bool      `json:"twin,omitempty"` // another process writes the votes of this instance
 	Reason    string    `json:"reason,omitempty"`
 	StateAge  float64   `json:"state_age_seconds"` // since the store last confirmed the state
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +115,13 @@ func notes(s Status, w *regions.World, p *regions.Picture, f Facts) []string {
 		add("the store's state is refused since %s: %s (if that is right, tell every instance: steerdns accept-cluster %016x --admin ADDRESS,ADDRESS,...)",
 			f.Refused.At.UTC().Format(time.RFC3339), f.Refused.Reason, f.Refused.Cluster)
 	}
+	if f.Store.Twin {
+		add("another process writes the votes of this instance: two of the fleet are named %s, give each its own name", f.Instance)
+	}
+	for _, in := range astray(w, p, f) {
+		add("instance %s is of region %s, which the fleet does not have: its votes count for nothing (change region in its instance file, or add the region to the fleet file)",
+			in.Name, in.Region)
+	}
 	if len(s.Brake.Held) > 0 {
 		add("the brake holds %s: votes call it down, but %d of %d regions may leave within the window",
 			strings.Join(s.Brake.Held, ", "), s.Brake.Allowed, w.Topology.Serving())
@@ -154,6 +162,25 @@ func notes(s Status, w *regions.World, p *regions.Picture, f Facts) []string {
 	}
 	for _, r := range s.Rejected {
 		add("a value in the store was refused: %s: %s", r.Key, r.Reason)
+	}
+	return out
+}
+
+// astray is the instances, this one first, whose region the fleet does not
+// have.
+func astray(w *regions.World, p *regions.Picture, f Facts) (out []regions.Instance) {
+	if w == nil {
+		return nil
+	}
+	all := []regions.Instance{{Name: f.Instance, Region: f.Region}}
+	if p != nil {
+		all = append(all, p.Instances...)
+	}
+	for i, in := range all {
+		known := slices.ContainsFunc(w.Topology.Regions, func(r regions.Region) bool { return r.Name == in.Region })
+		if !known && (i == 0 || in.Name != f.Instance) {
+			out = append(out, in)
+		}
 	}
 	return out
 }

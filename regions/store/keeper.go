@@ -75,13 +75,27 @@ func (s *Store) round(ctx context.Context, to peer) error {
 		if err != nil {
 			return err
 		}
-		if twin {
-			s.opt.Log.Error("another process writes the votes of this instance: give each its own name", "instance", s.opt.Instance)
-		}
 		if request.Kind == protocol.Commit && failure == nil {
+			s.noteTwin(twin)
 			s.count.writes.Add(1) // asking for more might begin the next round, in this one's time
 			return nil
 		}
+	}
+}
+
+// twinStays is for how many beats another process that wrote our votes is
+// told of: now and then we write twice between two writes of its.
+const twinStays = 4
+
+// noteTwin reports whether there is another process, and logs that it is new.
+func (s *Store) noteTwin(wrote bool) {
+	now := time.Now()
+	if wrote {
+		s.twinAt = now
+	}
+	there := !s.twinAt.IsZero() && now.Sub(s.twinAt) < twinStays*s.opt.VoteBeat
+	if s.report.twin(there) && there {
+		s.opt.Log.Error("another process writes the votes of this instance: give each its own name", "instance", s.opt.Instance)
 	}
 }
 

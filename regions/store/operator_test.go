@@ -279,7 +279,13 @@ func twoOfOneName(t *testing.T, g ground) {
 	a, twin := start(t, opt), start(t, g.quick(t, "a"))
 	a.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
 	twin.PublishVotes(vote("us-east", "e", healthcheck.Up, ""))
-	a.wait("a word about it", func() bool { return log.contains("another process writes the votes of this instance") })
+	a.status("a word about it", func(s Status) bool { return s.Twin })
+	a.picture("some beats", func(p *regions.Picture) bool { return len(p.Ballots) == 1 && p.Ballots[0].Seq > 5 })
+	if n := log.count("another process writes the votes of this instance"); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+	twin.stop()
+	a.status("the end of it", func(s Status) bool { return !s.Twin })
 }
 
 // An entry that is written before any vote is no vote of somebody else's.

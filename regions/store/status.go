@@ -14,6 +14,7 @@ type Status struct {
 	Revision    int64     // of the last picture; 0 before the first
 	Cluster     uint64    // etcd's cluster id; 0 before the first contact
 	Behind      bool      // that cluster's history went back: it is not read until AllowCluster
+	Twin        bool      // another process writes the votes of this instance
 	LastContact time.Time // the last time that etcd said anything; zero: never
 }
 
@@ -62,6 +63,16 @@ func (r *reporter) lost(reason string, behind bool) {
 // writes notes why writes fail; "" when they work.
 func (r *reporter) writes(reason string) {
 	r.update(func() { r.writing = reason })
+}
+
+// twin notes whether another process has written this instance's votes since
+// it did, and says whether that is news.
+func (r *reporter) twin(there bool) (news bool) {
+	r.update(func() {
+		news = there != r.present.Twin
+		r.present.Twin = there
+	})
+	return news
 }
 
 func (r *reporter) turn(connected bool) {

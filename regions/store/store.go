@@ -26,6 +26,7 @@ type Store struct {
 	writing chan struct{}    // whoever has put the one token in owns writer
 	writer  *protocol.Writer // owned by the holder of writing
 	failing bool             // the last round of writing did; owned like writer
+	twinAt  time.Time        // when another process had last written our votes; owned like writer
 }
 
 // New checks the options, reads the TLS files once to see that they are good,
