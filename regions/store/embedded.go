@@ -12,12 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
-// EmbeddedOptions describes an etcd server inside this process.
+// EmbeddedOptions describes an etcd server of our own.
 type EmbeddedOptions struct {
 	Dir          string       // its data; made with mode 0700 when missing
 	Name         string       // of the member; default "steerdns"
@@ -29,9 +30,14 @@ type EmbeddedOptions struct {
 // Embedded is an etcd server of one member, for one instance or a demo. It
 // speaks plain HTTP and checks no passwords: keep it on loopback or a unix
 // socket.
+//
+// Give it a process of its own. On a damaged file or a full disk etcd panics in
+// goroutines of its own, or leaves some behind for ever: only the end of the
+// process is a cure.
 type Embedded struct {
 	opt     EmbeddedOptions
 	closing atomic.Bool // etcd is being stopped
+	failed  chan error  // why etcd gave up; room for the first
 }
 
 // Bounds of the embedded server.
@@ -40,6 +46,8 @@ const (
 	embeddedKeep     = "1000"  // revisions that compaction leaves
 	embeddedTick     = 50      // ms of a heartbeat; there is nobody to wait for
 	embeddedElection = 500     // ms
+
+	embeddedStop = 3 * time.Second // for an end in order
 )
 
 // NewEmbedded checks the options and starts nothing.
@@ -56,7 +64,7 @@ func NewEmbedded(opt EmbeddedOptions) (*Embedded, error) {
 	if opt.Dir == "" {
 		dirErr = errors.New("embedded etcd: no directory given")
 	}
-	return &Embedded{opt: opt}, errors.Join(dirErr, clientErr, peerErr)
+	return &Embedded{opt: opt, failed: make(chan error, 1)}, errors.Join(dirErr, clientErr, peerErr)
 }
 
 func orText(s *string, otherwise string) {
@@ -84,7 +92,9 @@ func listenURL(listen string) (url.URL, error) {
 }
 
 // Run serves until ctx ends, then stops in order and returns nil. ready is
-// called once, with the endpoint for Remote, when requests are answered.
+// called once, with the endpoint for Remote, when requests are answered. After
+// an error parts of etcd may still run: the process should end. It may be
+// called once.
 func (e *Embedded) Run(ctx context.Context, ready func(endpoint string)) error {
 	if err := os.MkdirAll(e.opt.Dir, 0o700); err != nil {
 		return fmt.Errorf("embedded etcd: %w", err)
@@ -98,37 +108,90 @@ func (e *Embedded) Run(ctx context.Context, ready func(endpoint string)) error {
 	if err != nil {
 		return err
 	}
-	server, err := embed.StartEtcd(conf)
+	server, err := e.open(conf)
 	if err != nil {
 		return fmt.Errorf("embedded etcd in %s, listening on %s: %w", e.opt.Dir, e.opt.ListenClient, err)
 	}
-	defer e.stop(server)
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-server.Err():
+	if err := e.serve(ctx, server, ready); err != nil {
 		return fmt.Errorf("embedded etcd in %s: %w", e.opt.Dir, err)
-	case <-server.Server.ReadyNotify():
 	}
-	if ready != nil {
-		ready(e.endpoint(server))
-	}
+	return e.stop(server)
+}
+
+// open starts etcd from a goroutine of its own, which etcd's last word ends.
+func (e *Embedded) open(conf *embed.Config) (*embed.Etcd, error) {
+	var server *embed.Etcd
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		server, err = embed.StartEtcd(conf)
+		done <- err
+	}()
 	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-server.Err():
-		return fmt.Errorf("embedded etcd in %s: %w", e.opt.Dir, err)
-	case <-server.Server.StopNotify():
-		return fmt.Errorf("embedded etcd in %s has stopped by itself", e.opt.Dir)
+	case err := <-done:
+		return server, err
+	case err := <-e.failed:
+		return nil, err
+	}
+}
+
+// serve waits for the end of ctx or of etcd.
+func (e *Embedded) serve(ctx context.Context, server *embed.Etcd, ready func(endpoint string)) error {
+	answers := server.Server.ReadyNotify()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-e.failed:
+			return err
+		case err := <-server.Err():
+			return err
+		case <-server.Server.StopNotify():
+			return e.whyStopped()
+		case <-answers:
+			answers = nil
+			if ready != nil {
+				ready(e.endpoint(server))
+			}
+		}
+	}
+}
+
+// whyStopped is what etcd said before it stopped by itself.
+func (e *Embedded) whyStopped() error {
+	select {
+	case err := <-e.failed:
+		return err
+	default:
+		return errors.New("it has stopped by itself")
 	}
 }
 
 // stop ends the server first, which ends all watches: a graceful end of the
-// listeners would wait for them in vain.
-func (e *Embedded) stop(server *embed.Etcd) {
+// listeners would wait for them in vain. With goroutines of its own dead, etcd
+// may wait for ever.
+func (e *Embedded) stop(server *embed.Etcd) error {
 	e.closing.Store(true)
-	server.Server.Stop()
-	server.Close()
+	done := make(chan struct{})
+	go func() {
+		server.Server.Stop()
+		server.Close()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(embeddedStop):
+		return fmt.Errorf("embedded etcd in %s did not stop within %v", e.opt.Dir, embeddedStop)
+	}
+}
+
+// fail keeps the first reason why etcd gave up.
+func (e *Embedded) fail(err error) {
+	select {
+	case e.failed <- err:
+	default:
+	}
 }
 
 // lock keeps a second process out of the directory; etcd itself would only
@@ -165,7 +228,7 @@ func (e *Embedded) config() (*embed.Config, error) {
 	conf.TickMs, conf.ElectionMs = embeddedTick, embeddedElection
 	conf.QuotaBackendBytes = embeddedQuota
 	conf.AutoCompactionMode, conf.AutoCompactionRetention = embed.CompactorModeRevision, embeddedKeep
-	conf.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZap(e.opt.Log, &e.closing))
+	conf.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZap(e.opt.Log, &e.closing, e.fail))
 	return conf, nil
 }
 

@@ -6,9 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 func TestOptions(t *testing.T) {
@@ -106,12 +109,46 @@ func TestReporterTellsWhatMatters(t *testing.T) {
 func TestZapBridge(t *testing.T) {
 	var log lines
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	z := newZap(logger, new(atomic.Bool)).With()
+	failed := make(chan error, 2)
+	z := newZap(logger, new(atomic.Bool), func(err error) { failed <- err }).With()
 	z.Info("chatter")
 	z.Warn("slow disk")
 	z.Warn(expected[0] + " and so on")
 	z.Error("corrupt")
 	if log.count("level=WARN") != 1 || log.count("level=ERROR") != 1 || !log.contains("etcd: slow disk") || log.contains("chatter") {
 		t.Error(log.text.String())
+	}
+	for _, giveUp := range []func(string, ...zap.Field){z.Panic, z.Fatal} {
+		ended := make(chan bool, 1)
+		go func() {
+			defer func() { ended <- recover() == nil }()
+			giveUp("failed to commit", zap.Error(syscall.ENOSPC), zap.String("path", "p"))
+		}()
+		if !<-ended {
+			t.Error("it panics")
+		}
+		if err := <-failed; err.Error() != "failed to commit: no space left on device" {
+			t.Errorf("told: %v", err)
+		}
+	}
+	if log.contains("failed to commit") {
+		t.Error("what is told is in the log as well")
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	for _, test := range []struct{ words, want string }{
+		{"embedded etcd: another process uses /d: stop it", ""},
+		{"embedded etcd in /d: failed to commit tx: write /d/etcd/member/snap/db: no space left on device", "free space on the disk of /d;"},
+		{"open database: permission denied", "user write in /d;"},
+		{" in /d ended: panic: assertion failed: Page expected to be: 4", "Move /d away"},
+		{" in /d ended: fatal error: fault", "Move /d away"},
+		{"failed to open database: invalid database", "`steerdns apply`"},
+		{" in /d ended: signal: killed", "memory"},
+		{" in /d ended: exit status 0", ""},
+	} {
+		if got := Advice("/d", test.words); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.words, got, test.want)
+		}
 	}
 }

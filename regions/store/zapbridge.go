@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync/atomic"
 
@@ -11,14 +13,35 @@ import (
 )
 
 // newZap is a logger for etcd. Once closing is set, what etcd complains of is
-// its own end and nobody's matter. What is fatal to etcd (a disk that cannot be
-// written) ends the goroutine that met it, never the process: queries are
-// answered on, and the silence of the store is noticed.
-func newZap(log *slog.Logger, closing *atomic.Bool) *zap.Logger {
-	return zap.New(&zapBridge{log: log, closing: closing}, zap.WithFatalHook(zapcore.WriteThenGoexit))
+// its own end and nobody's matter. What etcd cannot go on after (a disk that
+// cannot be written, a file that cannot be read) ends the goroutine that met it
+// and is told to failed: the process is not the logger's to end.
+func newZap(log *slog.Logger, closing *atomic.Bool, failed func(error)) *zap.Logger {
+	end := lastWord{failed}
+	return zap.New(&zapBridge{log: log, closing: closing}, zap.WithFatalHook(end), zap.WithPanicHook(end))
 }
 
-// zapBridge gives etcd's warnings and errors to slog and drops the rest.
+// lastWord takes what etcd says when it gives up.
+type lastWord struct{ failed func(error) }
+
+// OnWrite is part of zapcore.CheckWriteHook.
+func (w lastWord) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
+	w.failed(errors.New(e.Message + causes(fields)))
+	runtime.Goexit()
+}
+
+// causes are the errors among the fields.
+func causes(fields []zapcore.Field) (out string) {
+	for _, f := range fields {
+		if err, ok := f.Interface.(error); ok && f.Type == zapcore.ErrorType {
+			out += ": " + err.Error()
+		}
+	}
+	return out
+}
+
+// zapBridge gives etcd's warnings and errors to slog and drops the rest; its
+// last word is lastWord's.
 type zapBridge struct {
 	log     *slog.Logger
 	closing *atomic.Bool
@@ -33,7 +56,7 @@ var expected = []string{
 
 // Enabled is part of zapcore.Core.
 func (b *zapBridge) Enabled(l zapcore.Level) bool {
-	return l >= zapcore.WarnLevel && !b.closing.Load()
+	return l >= zapcore.WarnLevel && l <= zapcore.ErrorLevel && !b.closing.Load()
 }
 
 // With is part of zapcore.Core.
