@@ -38,11 +38,11 @@ type FleetSource struct {
 
 // Store is where the fleet's votes meet. Exactly one field is set.
 type Store struct {
-	Embedded *Embedded // `embedded`: an etcd server inside this process
+	Embedded *Embedded // `embedded`: an etcd server that the instance keeps
 	Etcd     *Etcd     // `etcd`: a cluster of the user's
 }
 
-// Embedded is an etcd server inside the process.
+// Embedded is an etcd server that the instance keeps, in a process of its own.
 type Embedded struct {
 	Dir    string         // `dir`: default the directory "etcd" under Instance.Data
 	Listen netip.AddrPort // `listen`: where other clients reach it; invalid (the default): nowhere

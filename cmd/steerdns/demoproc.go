@@ -84,7 +84,7 @@ func (c *crew) launch(j job) error {
 	defer logFile.Close() // the child has its own
 	cmd := exec.Command(c.exe, j.args...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
-	cmd.SysProcAttr = childAttr()
+	cmd.SysProcAttr = childAttr(syscall.SIGTERM)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", j.name, err)
 	}

@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// childAttr puts a child into a process group of its own and ends it should
-// the demo itself be killed.
-func childAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+// childAttr puts a child into a process group of its own and sends it a signal
+// should this process, or rather the thread that started the child, end.
+func childAttr(death syscall.Signal) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: death}
 }

@@ -5,4 +5,4 @@ package main
 import "syscall"
 
 // childAttr puts a child into a process group of its own.
-func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func childAttr(syscall.Signal) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

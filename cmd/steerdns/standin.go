@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -48,24 +49,29 @@ func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
 	return nil
 }
 
-// newEtcd is the embedded store as a process of its own, so that the demo
-// can lose its store without losing anything else.
+// newEtcd is the embedded store, in a process of its own: an instance keeps one
+// that is tied to it, and the demo one that can be lost without losing anything
+// else.
 func newEtcd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:    "etcd",
-		Short:  "Run the embedded etcd alone, as the demo does",
+		Short:  "Run the embedded etcd alone, as instances and the demo do",
 		Hidden: true,
 		Args:   exactly(0, "no arguments"),
 	}
-	dir := cmd.Flags().String("dir", "", "data directory (required)")
-	listen := cmd.Flags().String("listen", "127.0.0.1:2379", "client address, host:port")
+	opt := store.EmbeddedOptions{}
+	cmd.Flags().StringVar(&opt.Dir, "dir", "", "data directory (required)")
+	cmd.Flags().StringVar(&opt.Name, "name", "demo", "name of the member")
+	cmd.Flags().StringVar(&opt.ListenClient, "listen", "127.0.0.1:2379", "client address, host:port")
+	tied := cmd.Flags().Bool("tied", false, "end when standard input ends and at no signal, and log as JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		log := newLog(cmd.ErrOrStderr(), config.Log{Level: slog.LevelWarn})
-		server, err := store.NewEmbedded(store.EmbeddedOptions{Dir: *dir, Name: "demo", ListenClient: *listen, Log: log})
-		if err != nil {
-			return err
+		format, stdin := config.LogText, io.Reader(nil)
+		if *tied {
+			tie()
+			format, stdin = config.LogJSON, cmd.InOrStdin()
 		}
-		return server.Run(cmd.Context(), func(endpoint string) { fmt.Fprintln(cmd.OutOrStdout(), endpoint) })
+		opt.Log = newLog(cmd.ErrOrStderr(), config.Log{Level: slog.LevelWarn, Format: format})
+		return serveEtcd(cmd.Context(), opt, stdin, cmd.OutOrStdout())
 	}
 	return cmd
 }

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/steerdns/steerdns/admin"
 	"github.com/steerdns/steerdns/config"
 	"github.com/steerdns/steerdns/regions"
@@ -26,7 +24,8 @@ type storeLink struct {
 	after    <-chan struct{} // until it is closed another process has the store; nil: none
 
 	mu     sync.Mutex
-	client *store.Store      // nil until the embedded server runs
+	client *store.Store      // nil: there is no store to ask, told.Reason says why
+	told   store.Status      // the latest
 	votes  *regions.Ballot   // the latest, until client is there
 	self   *regions.Instance // the latest, until client is there
 }
@@ -39,25 +38,37 @@ func (l *storeLink) kind() string {
 	return "etcd"
 }
 
-// storeRetry is the pause before a store that could not be set up, or whose
-// embedded server ended, is tried again.
-const storeRetry = 2 * time.Second
+const (
+	// storeRetry is the pause before a store that could not be set up, or whose
+	// embedded server ended, is tried again.
+	storeRetry = 2 * time.Second
+	// storeSteady is longer than any start takes: the end of a store that lasted
+	// so long is news, whatever was said before.
+	storeSteady = 2 * storeReady
+)
 
 // run keeps the link until ctx ends. Nothing that happens to the store ends
 // an instance: it is said, and tried again.
 func (l *storeLink) run(ctx context.Context, picture func(*regions.Picture), status func(store.Status)) error {
-	said := ""
-	if !l.awaitTurn(ctx) {
+	status = l.telling(status)
+	if !l.awaitTurn(ctx, status) {
 		return nil
 	}
+	status(store.Status{Reason: "starting"})
+	said, words := "", newEtcdWords(l.log)
 	for {
-		err := l.once(ctx, picture, status)
+		began := time.Now()
+		err := l.once(ctx, words, picture, status)
 		if ctx.Err() != nil {
 			return nil
 		}
+		if time.Since(began) > storeSteady {
+			said = ""
+			words.forget()
+		}
 		if text(err) != said {
 			said = text(err)
-			l.log.Error("the store cannot be used; the last world stands, and it is tried again", "every", storeRetry, "error", err)
+			l.log.Error("the store cannot be used; it is tried again", "every", storeRetry, "error", err)
 		}
 		status(l.lost(err))
 		select {
@@ -68,12 +79,30 @@ func (l *storeLink) run(ctx context.Context, picture func(*regions.Picture), sta
 	}
 }
 
+// telling keeps what is told and passes it on. However often a store that is
+// away is tried again, it is away since it was lost.
+func (l *storeLink) telling(status func(store.Status)) func(store.Status) {
+	return func(s store.Status) {
+		l.mu.Lock()
+		switch {
+		case l.told.Since.IsZero():
+			s.Since = time.Now()
+		case l.told.Connected == s.Connected:
+			s.Since = l.told.Since
+		}
+		l.told = s
+		l.mu.Unlock()
+		status(s)
+	}
+}
+
 // awaitTurn waits until nobody else has the store, and says whether ctx is
 // still on.
-func (l *storeLink) awaitTurn(ctx context.Context) bool {
+func (l *storeLink) awaitTurn(ctx context.Context, status func(store.Status)) bool {
 	if l.after == nil {
 		return ctx.Err() == nil
 	}
+	status(store.Status{Reason: "the process before, which hands over, has it still"})
 	select {
 	case <-ctx.Done():
 		return false
@@ -86,15 +115,15 @@ func (l *storeLink) awaitTurn(ctx context.Context) bool {
 func (l *storeLink) lost(err error) store.Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := store.Status{}
-	if l.client != nil {
-		s = l.client.Status()
+	s := l.told
+	if s.Connected {
+		s.Since = time.Now()
 	}
-	s.Connected, s.Since, s.Reason = false, time.Now(), text(err)
+	s.Connected, s.Reason = false, text(err)
 	return s
 }
 
-func (l *storeLink) once(ctx context.Context, picture func(*regions.Picture), status func(store.Status)) error {
+func (l *storeLink) once(ctx context.Context, words *etcdWords, picture func(*regions.Picture), status func(store.Status)) error {
 	if l.conf.Etcd != nil {
 		remote, prefix, err := remoteOf(l.conf.Etcd)
 		if err != nil {
@@ -102,35 +131,33 @@ func (l *storeLink) once(ctx context.Context, picture func(*regions.Picture), st
 		}
 		return l.consume(ctx, remote, prefix, picture, status)
 	}
-	return l.embed(ctx, picture, status)
+	return l.embed(ctx, words, picture, status)
 }
 
-func (l *storeLink) embed(ctx context.Context, picture func(*regions.Picture), status func(store.Status)) error {
-	opt := store.EmbeddedOptions{Dir: l.conf.Embedded.Dir, Name: l.instance, Log: l.log}
+// embed starts etcd and uses it until one of them ends. The server outlives
+// its client, so that this can say goodbye.
+func (l *storeLink) embed(ctx context.Context, words *etcdWords, picture func(*regions.Picture), status func(store.Status)) error {
+	opt := store.EmbeddedOptions{Dir: l.conf.Embedded.Dir, Name: l.instance, ListenClient: "127.0.0.1:0"}
 	if l.conf.Embedded.Listen.IsValid() {
 		opt.ListenClient = l.conf.Embedded.Listen.String()
 	}
-	server, err := store.NewEmbedded(opt)
+	words.begin()
+	server, err := startStore(opt, words)
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	serverCtx, stopServer := context.WithCancel(context.WithoutCancel(ctx))
-	ready := make(chan string, 1)
-	g.Go(func() error {
-		defer stopServer()
-		return server.Run(serverCtx, func(endpoint string) { ready <- endpoint })
-	})
-	g.Go(func() error {
-		defer stopServer() // the server outlives its client, so that it can say goodbye
-		select {
-		case <-ctx.Done():
-			return nil
-		case endpoint := <-ready:
-			return l.consume(ctx, store.Remote{Endpoints: []string{endpoint}}, "", picture, status)
-		}
-	})
-	return g.Wait()
+	defer server.stop()
+	endpoint, err := server.await(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, release := server.while(ctx)
+	defer release()
+	err = l.consume(ctx, store.Remote{Endpoints: []string{endpoint}}, "", picture, status)
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
 }
 
 func (l *storeLink) consume(ctx context.Context, remote store.Remote, prefix string, picture func(*regions.Picture), status func(store.Status)) error {
@@ -139,7 +166,11 @@ func (l *storeLink) consume(ctx context.Context, remote store.Remote, prefix str
 		return err
 	}
 	l.attach(client)
+	defer l.detach()
 	err = client.Run(ctx, picture, status)
+	if errors.Is(context.Cause(ctx), errStoreEnded) {
+		return err // there is nobody to say goodbye to
+	}
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if leaveErr := client.Leave(bye); leaveErr != nil {
@@ -158,6 +189,12 @@ func (l *storeLink) attach(client *store.Store) {
 	if l.self != nil {
 		client.PublishInstance(*l.self)
 	}
+}
+
+func (l *storeLink) detach() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.client = nil
 }
 
 // believe tells the store whether its last picture is believed.
@@ -192,7 +229,7 @@ func (l *storeLink) use() (*store.Store, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.client == nil {
-		return nil, &admin.Refusal{Status: http.StatusServiceUnavailable, Message: "the embedded store is still starting; try again in a moment"}
+		return nil, &admin.Refusal{Status: http.StatusServiceUnavailable, Message: "the store is away: " + l.told.Reason}
 	}
 	return l.client, nil
 }

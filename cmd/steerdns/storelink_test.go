@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,14 +29,27 @@ func TestStoreThatCannotStartIsTriedAgain(t *testing.T) {
 	go func() {
 		done <- l.run(ctx, func(*regions.Picture) {}, func(s store.Status) { statuses <- s })
 	}()
-	if s := <-statuses; s.Connected || s.Reason == "" {
-		t.Errorf("the first status is %+v", s)
+	first := <-statuses
+	if first.Connected || first.Reason != "starting" || first.Since.IsZero() {
+		t.Errorf("the first status is %+v", first)
+	}
+	for range 2 { // told at each attempt
+		s := <-statuses
+		if s.Connected || !strings.Contains(s.Reason, "not a directory") || !s.Since.Equal(first.Since) {
+			t.Errorf("it cannot start since %v: %+v", first.Since, s)
+		}
+	}
+	if _, err := l.use(); err == nil || !strings.Contains(err.Error(), "the store is away: ") || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("an operator is told %v", err)
 	}
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	for s := range statuses {
 		if s.Connected {
+			if !s.Since.After(first.Since) {
+				t.Errorf("connected since %v, away since %v", s.Since, first.Since)
+			}
 			break
 		}
 		if ctx.Err() != nil {
