@@ -45,11 +45,15 @@ func TestStatusTellsOfInstancesThatAreSetUpWrong(t *testing.T) {
 
 func TestAcceptCluster(t *testing.T) {
 	m := newMemory()
+	m.facts.Store.Refused = true
 	m.facts.Refused = &regions.Refusal{Cluster: 0xabc, Reason: "the store is another cluster"}
 	c := clientOf(serve(t, m))
 	st, err := c.Status(t.Context())
 	if err != nil || !strings.Contains(strings.Join(st.Notes, "\n"), "accept-cluster 0000000000000abc") {
 		t.Errorf("notes %q, %v: no way out is named", st.Notes, err)
+	}
+	if _, page := get(t, c.base+"/"); !strings.Contains(page, `connected</span>, <span class="down">refused</span>`) {
+		t.Errorf("the page does not tell:\n%s", page)
 	}
 	if err := c.AcceptCluster(t.Context(), "0000000000000abc"); err != nil || m.accepted != 0xabc {
 		t.Errorf("accepted %x, %v", m.accepted, err)
