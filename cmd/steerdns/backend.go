@@ -87,10 +87,13 @@ func (b backend) doubt() doubt {
 
 // AcceptCluster passes the operator's word on to all that guard against an
 // older or another store, and hands in once more what they refused. A word on
-// anything else would lie in wait.
+// anything else would lie in wait: the cluster that is believed already needs
+// none, so that it may be said again at all when one did not take it.
 func (b backend) AcceptCluster(id uint64) error {
 	d := b.doubt()
 	switch {
+	case d.cluster == 0 && b.facts.believes(id):
+		return nil
 	case d.cluster == 0:
 		return conflict("this instance refuses no cluster: there is nothing to accept")
 	case d.cluster != id:

@@ -36,8 +36,11 @@ func TestBackendKeepsNoWordInStock(t *testing.T) {
 	in := newTestFollower(t, config.FleetSource{BuiltIn: true}).in
 	in.onPicture(&regions.Picture{Cluster: 1, Revision: 5})
 	in.onStatus(store.Status{Connected: true, Cluster: 1, LastContact: time.Now()})
-	if err := (backend{in}).AcceptCluster(1); err == nil || !strings.Contains(err.Error(), "nothing to accept") {
+	if err := (backend{in}).AcceptCluster(2); err == nil || !strings.Contains(err.Error(), "nothing to accept") {
 		t.Errorf("taken although nothing is refused: %v", err)
+	}
+	if err := (backend{in}).AcceptCluster(1); err != nil {
+		t.Errorf("the cluster that is believed: %v", err)
 	}
 	other := &regions.Picture{Cluster: 2, Revision: 9}
 	if in.onPicture(other); in.state.Refused() == nil {
@@ -137,7 +140,11 @@ func TestBackendTakesTheWordForALowerNumber(t *testing.T) {
 	if in.follower.follow(<-in.follower.files.ch); in.follower.last.file.N != 5 {
 		t.Errorf("number %d is in force: %s", in.follower.last.file.N, in.facts.fleetError)
 	}
-	if err := (backend{in}).AcceptCluster(1); err == nil {
-		t.Error("the word is taken once more")
+	if err := (backend{in}).AcceptCluster(1); err != nil {
+		t.Errorf("said once more: %v", err)
+	}
+	in.onPicture(&regions.Picture{Cluster: 1, Revision: 7, Fleet: numbered(3, "c")})
+	if in.follower.follow(<-in.follower.files.ch); in.follower.last.file.N != 5 {
+		t.Errorf("the word that was said once more lay in wait: number %d is in force", in.follower.last.file.N)
 	}
 }

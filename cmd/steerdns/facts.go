@@ -32,6 +32,13 @@ type facts struct {
 	saved      admin.SavedStatus
 }
 
+// believes says whether the last store that was believed is this cluster.
+func (f *facts) believes(cluster uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cluster != 0 && f.cluster == cluster
+}
+
 // set changes some of it under the lock.
 func (f *facts) set(change func(*facts)) {
 	f.mu.Lock()
