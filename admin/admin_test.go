@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -159,8 +160,15 @@ func TestStatusBeforeAnyWorld(t *testing.T) {
 	if code, _ := get(t, s.URL+"/v1/explain?name=x&from=192.0.2.1"); code != http.StatusServiceUnavailable {
 		t.Errorf("explain %d, want 503", code)
 	}
-	if code, _ := get(t, s.URL+"/metrics"); code != http.StatusOK {
-		t.Errorf("metrics %d", code)
+	if code, body := get(t, s.URL+"/metrics"); code != http.StatusOK || strings.Contains(body, "\nsteerdns_state_age_seconds") {
+		t.Errorf("metrics %d, or an age of a state that there is not", code)
+	}
+	st, err := clientOf(s).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "the store is away (refused), and there is no state: what is steered is not answered"; !slices.Contains(st.Notes, want) {
+		t.Errorf("notes %q, want %q", st.Notes, want)
 	}
 }
 

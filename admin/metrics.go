@@ -30,7 +30,7 @@ var (
 	descTwin      = desc("instance_name_taken", "1 while another process writes the votes of this instance.")
 	descAstray    = desc("instances_without_region", "Instances, this one too, whose region the fleet does not have.")
 	descRevision  = desc("store_revision", "Store revision that the world was judged from.")
-	descAge       = desc("state_age_seconds", "Seconds since the store last confirmed the state.")
+	descAge       = desc("state_age_seconds", "Seconds since the store last confirmed the state; absent while there is none.")
 	descSaved     = desc("state_saved_timestamp_seconds", "When the store last confirmed the state that is on disk.")
 	descSaveOK    = desc("state_save_success", "1 while the state can be saved to disk.")
 	descSaveBad   = desc("state_refused_at_start", "1 when the saved state was refused at the start.")
@@ -90,7 +90,9 @@ func (e emit) facts(f Facts) {
 	e.gauge(descStore, truth(f.Store.Connected), f.Store.Kind)
 	e.gauge(descRefused, truth(f.Store.Refused), f.Store.Kind)
 	e.gauge(descTwin, truth(f.Store.Twin))
-	e.gauge(descAge, f.Store.StateAge)
+	if age, found := f.Store.Age(); found {
+		e.gauge(descAge, age.Seconds())
+	}
 	e.saved(f.Saved)
 	e.gauge(descReload, truth(f.ReloadOK))
 	if !f.ReloadAt.IsZero() {

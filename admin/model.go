@@ -41,7 +41,15 @@ type StoreStatus struct {
 	Since     time.Time `json:"since"`
 	Twin      bool      `json:"twin,omitempty"` // another process writes the votes of this instance
 	Reason    string    `json:"reason,omitempty"`
-	StateAge  float64   `json:"state_age_seconds"` // since the store last confirmed the state
+	StateAge  *float64  `json:"state_age_seconds,omitempty"` // since the store last confirmed the state; nil: there is no state
+}
+
+// Age is the age of the state, if there is any.
+func (s StoreStatus) Age() (time.Duration, bool) {
+	if s.StateAge == nil {
+		return 0, false
+	}
+	return time.Duration(*s.StateAge * float64(time.Second)), true
 }
 
 // FleetStatus names the fleet file in force.

@@ -104,9 +104,12 @@ func notes(s Status, w *regions.World, p *regions.Picture, f Facts) []string {
 	if !f.Ready {
 		add("not ready: %s", f.NotReady)
 	}
-	if !f.Store.Connected {
-		age := time.Duration(f.Store.StateAge * float64(time.Second)).Round(time.Second)
-		add("the store is away (%s); the last state stands and is %s old", f.Store.Reason, age)
+	switch age, found := f.Store.Age(); {
+	case f.Store.Connected:
+	case found:
+		add("the store is away (%s); the last state stands and is %s old", f.Store.Reason, age.Round(time.Second))
+	default:
+		add("the store is away (%s), and there is no state: what is steered is not answered", f.Store.Reason)
 	}
 	if f.Store.Connected && f.Store.Reason != "" {
 		add("the store is read, but %s", f.Store.Reason)

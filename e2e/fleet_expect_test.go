@@ -272,15 +272,16 @@ func expectAge(s *story, words []string) error {
 			return err
 		}
 		truth := time.Since(since).Seconds()
-		if off := st.Store.StateAge - truth; math.Abs(off) > give.Seconds() {
-			return fmt.Errorf("its state is %.2fs old, it says %.2fs", truth, st.Store.StateAge)
+		age, found := st.Store.Age()
+		if off := age.Seconds() - truth; !found || math.Abs(off) > give.Seconds() {
+			return fmt.Errorf("its state is %.2fs old, it says %.2fs", truth, age.Seconds())
 		}
 		value, err := s.metric(u, "steerdns_state_age_seconds")
 		if off := value - time.Since(since).Seconds(); err == nil && math.Abs(off) > give.Seconds() {
 			err = fmt.Errorf("the metric is %.2fs off", off)
 		}
 		if err == nil {
-			s.t.Logf("  %s: %.2fs since %s, it says %.2fs", u.name, truth, words[2], st.Store.StateAge)
+			s.t.Logf("  %s: %.2fs since %s, it says %.2fs", u.name, truth, words[2], age.Seconds())
 		}
 		return err
 	})
@@ -291,8 +292,8 @@ func expectAge(s *story, words []string) error {
 func expectHeard(s *story, words []string) error {
 	return s.eachOf(words[0], func(u *unit) error {
 		st, err := u.status()
-		if err == nil && (!st.Store.Connected || st.Store.StateAge > 0.5) {
-			err = fmt.Errorf("its state is %.2fs old", st.Store.StateAge)
+		if age, found := st.Store.Age(); err == nil && (!st.Store.Connected || !found || age > 500*time.Millisecond) {
+			err = fmt.Errorf("its state is %s old (there is one: %v)", age, found)
 		}
 		return err
 	})

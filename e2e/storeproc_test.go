@@ -152,10 +152,11 @@ func (k *keeper) followAdvice(t *testing.T) {
 	await(t, patience, "the status names the word", func() error {
 		s, err := k.status()
 		_, after, _ := strings.Cut(strings.Join(s.Notes, " "), "steerdns accept-cluster ")
-		if word, _, _ = strings.Cut(after, ","); err == nil && word == "" {
-			err = fmt.Errorf("notes: %q", s.Notes)
+		if words := strings.Fields(after); len(words) > 0 {
+			word = words[0]
+			return nil
 		}
-		return err
+		return errors.Join(err, fmt.Errorf("notes: %q", s.Notes))
 	})
 	steerdns(t, "accept-cluster", word, "--admin", k.Admin).must(t)
 	k.awaitStore(t)
@@ -268,4 +269,29 @@ func fill(path string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// Without a store and without a usable file there is no state, and nothing says
+// that there is.
+func TestNoStateHasNoAge(t *testing.T) {
+	l := loneInstance(t, write(t, t.TempDir(), "fleet.yaml", oneFleet), deadStore(t), "")
+	data := filepath.Join(l.dir, "data")
+	if err := os.Mkdir(data, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	write(t, data, "state", "noise")
+	write(t, data, "state.prev", "noise")
+	p := l.serve(t)
+	l.wantUnready(t, "no verdicts are known yet")
+	out := steerdns(t, "status", "--admin", l.Admin).must(t)
+	if !strings.Contains(out, "; no state\n") || !strings.Contains(out, "there is no state: what is steered is not answered") || strings.Contains(out, "stands") {
+		t.Errorf("the status says\n%s", out)
+	}
+	if _, body, err := get(l.Admin, "/metrics"); err != nil || strings.Contains(body, "\nsteerdns_state_age_seconds") {
+		t.Errorf("there is an age among the metrics, or none of them: %v", err)
+	}
+	await(t, patience, "the loss is logged", func() error { return p.saidTimes("not reachable", 1) })
+	if said := p.said.String(); strings.Contains(said, "stands") {
+		t.Errorf("it says that something stands:\n%s", said)
+	}
 }

@@ -53,7 +53,7 @@ func (b backend) Facts() admin.Facts {
 		DNS: addrStrings(b.dns.Addrs()), Alive: f.alive, Ready: why == "", NotReady: why,
 		Store: admin.StoreStatus{
 			Kind: b.link.kind(), Connected: f.status.Connected, Since: f.status.Since, Reason: f.status.Reason,
-			Refused: b.state.Refused() != nil || f.status.Behind, Twin: f.status.Twin, StateAge: f.stateAge(time.Now()).Seconds(),
+			Refused: b.state.Refused() != nil || f.status.Behind, Twin: f.status.Twin, StateAge: f.stateAge(time.Now()),
 		},
 		Fleet: f.fleetStatus(), Geo: f.geoStatus(), Saved: f.saved,
 		Refused: b.state.Refused(), ReloadOK: f.reloadOK, ReloadAt: f.reloadAt,

@@ -53,12 +53,14 @@ func (f *facts) confirm(at time.Time) {
 	}
 }
 
-// stateAge is the time since the store last confirmed the state.
-func (f *facts) stateAge(now time.Time) time.Duration {
+// stateAge is the time since the store last confirmed the state, in seconds;
+// nil: there is no state.
+func (f *facts) stateAge(now time.Time) *float64 {
 	if f.confirmed.IsZero() {
-		return 0
+		return nil
 	}
-	return max(0, now.Sub(f.confirmed)) // a saved state may be of a clock that was ahead
+	age := max(0, now.Sub(f.confirmed).Seconds()) // a saved state may be of a clock that was ahead
+	return &age
 }
 
 func (f *facts) notReady() string {

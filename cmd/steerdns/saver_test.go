@@ -58,9 +58,15 @@ func TestSaverKeepsTheStatesAgeHonest(t *testing.T) {
 func TestStateAgeIsNotTheRefusedStores(t *testing.T) {
 	in := newTestFollower(t, config.FleetSource{BuiltIn: true}).in
 	saved := time.Now().Add(-time.Hour)
-	in.facts.confirm(saved)
 	in.state.Restore(regions.Restored{SavedAt: saved, Cluster: 1, Revision: 50})
-	age := func() time.Duration { return in.facts.stateAge(time.Now()).Round(time.Minute) }
+	if age := in.facts.stateAge(time.Now()); age != nil {
+		t.Errorf("no state is %vs old", *age)
+	}
+	in.facts.confirm(saved)
+	age := func() time.Duration {
+		seconds := *in.facts.stateAge(time.Now())
+		return time.Duration(seconds * float64(time.Second)).Round(time.Minute)
+	}
 
 	in.onStatus(store.Status{Connected: true, Cluster: 2, LastContact: time.Now()}) // the list has come in
 	in.onPicture(&regions.Picture{Cluster: 2, Revision: 60})

@@ -106,7 +106,11 @@ func storeLine(s admin.Status) string {
 	if s.Store.Refused {
 		refused = ", REFUSED"
 	}
-	return fmt.Sprintf("store: %s, %s for %s%s; state %.0fs old", s.Store.Kind, how, ago(s.Store.Since), refused, s.Store.StateAge)
+	state := "no state"
+	if age, found := s.Store.Age(); found {
+		state = fmt.Sprintf("state %.0fs old", age.Seconds())
+	}
+	return fmt.Sprintf("store: %s, %s for %s%s; %s", s.Store.Kind, how, ago(s.Store.Since), refused, state)
 }
 
 func verdictWord(v regions.Verdict) string {

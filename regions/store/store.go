@@ -129,7 +129,7 @@ func (s *Store) causeOf(err error) cause {
 func (s *Store) lost(err, why error, said map[cause]bool) {
 	if c := s.causeOf(err); !said[c] {
 		said[c] = true
-		s.opt.Log.Warn("store lost, the last world stands", "reason", why)
+		s.opt.Log.Warn("store lost", "reason", why)
 	}
 	s.report.lost(why.Error(), s.reader.Refuses())
 }
