@@ -16,8 +16,8 @@ import (
 )
 
 // savePause is the least time between two writes of the state, and saveEvery
-// the most while the store confirms it: so far off, at most, is the age of
-// the state after a restart.
+// the most while the store confirms it, or the last one failed: so far off, at
+// most, is the age of the state after a restart.
 const (
 	savePause = 2 * time.Second
 	saveEvery = 30 * time.Second
@@ -40,7 +40,7 @@ type saver struct {
 	current  func() (saving, bool) // the state as the store confirms it now; false: it does not
 	tell     func(change func(*admin.SavedStatus))
 	asked    chan chan struct{} // see saveNow
-	failed   bool               // owned by run: the last write failed and was said
+	unsaved  *saving            // owned by run: what the last write failed on, which was said; nil: it did not
 }
 
 func newSaver(instance, path string, log *slog.Logger) *saver {
@@ -79,7 +79,9 @@ func (s *saver) run(ctx context.Context) error {
 			close(done)
 			continue
 		case <-again.C:
-			s.confirm()
+			if !s.confirm() {
+				s.retry()
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -88,6 +90,13 @@ func (s *saver) run(ctx context.Context) error {
 			s.last()
 			close(done)
 		}
+	}
+}
+
+// retry saves what could not be saved: without the store nothing newer comes.
+func (s *saver) retry() {
+	if s.unsaved != nil {
+		s.save(*s.unsaved)
 	}
 }
 
@@ -120,6 +129,7 @@ func (s *saver) last() {
 	case w := <-s.worlds.ch:
 		s.save(w)
 	default:
+		s.retry()
 	}
 }
 
@@ -139,12 +149,15 @@ func (s *saver) save(w saving) {
 		}
 	})
 	switch {
-	case err != nil && !s.failed:
+	case err != nil && s.unsaved == nil:
 		s.log.Warn("the state was not saved; a restart without the store would know less", "error", err)
-	case err == nil && s.failed:
+	case err == nil && s.unsaved != nil:
 		s.log.Info("the state is saved again", "file", s.path)
 	}
-	s.failed = err != nil
+	s.unsaved = nil
+	if err != nil {
+		s.unsaved = &w
+	}
 }
 
 // checkDataDir says early when the data directory cannot be used.

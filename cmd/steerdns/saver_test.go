@@ -54,6 +54,42 @@ func TestSaverKeepsTheStatesAgeHonest(t *testing.T) {
 	})
 }
 
+// What could not be saved is tried again by itself, though the store is away
+// and nothing newer comes.
+func TestSavingIsTriedAgainWithoutTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "data")
+		if err := os.WriteFile(dir, []byte("in the way"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := newSaver("local", filepath.Join(dir, "state"), slog.New(slog.DiscardHandler))
+		s.current = func() (saving, bool) { return saving{}, false }
+		var told admin.SavedStatus
+		s.tell = func(change func(*admin.SavedStatus)) { change(&told) }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.run(ctx) }()
+		confirmed := time.Now()
+		s.worlds.put(saving{world: &regions.World{Topology: &regions.Topology{}, Ready: true}, confirmed: confirmed})
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if told.Error == "" {
+			t.Error("saved through a file")
+		}
+		if err := os.Remove(dir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(saveEvery + savePause)
+		synctest.Wait()
+		snap, err := s.load()
+		if err != nil || !snap.SavedAt.Equal(confirmed) || told.Error != "" {
+			t.Errorf("saved at %v, want %v: %v %s", snap.SavedAt, confirmed, err, told.Error)
+		}
+		cancel()
+		<-done
+	})
+}
+
 // A store that speaks but is not believed confirms nothing.
 func TestStateAgeIsNotTheRefusedStores(t *testing.T) {
 	in := newTestFollower(t, config.FleetSource{BuiltIn: true}).in
