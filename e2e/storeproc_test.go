@@ -271,6 +271,55 @@ func fill(path string) error {
 	return f.Close()
 }
 
+// Two processes with one data directory would replace each other's state. A
+// handover passes it on.
+func TestDataDirectoryIsOnes(t *testing.T) {
+	fleet := write(t, t.TempDir(), "fleet.yaml", oneFleet)
+	first, second := loneInstance(t, fleet, embedded(t), ""), loneInstance(t, fleet, embedded(t), "")
+	data := filepath.Join(first.dir, "data")
+	text, err := os.ReadFile(second.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, second.dir, "lone.yaml", strings.Replace(string(text), filepath.Join(second.dir, "data"), data, 1))
+	refused := func() {
+		t.Helper()
+		r := steerdns(t, "serve", "--config", second.config)
+		if r.status != 1 || !strings.Contains(r.errs, "data directory "+data+": another process uses it") {
+			t.Errorf("status %d:\n%s%s", r.status, r.out, r.errs)
+		}
+	}
+	p := first.serve(t)
+	first.awaitReady(t, p)
+	refused()
+	if err := syscall.Kill(p.cmd.Process.Pid, syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	next := 0
+	await(t, patience, "another process takes over", func() error {
+		_, after, found := strings.Cut(p.said.String(), "has taken over; this one ends when its connections have\" pid=")
+		if !found {
+			return errors.New("not yet")
+		}
+		_, err := fmt.Sscan(after, &next)
+		return err
+	})
+	t.Cleanup(func() {
+		_ = syscall.Kill(next, syscall.SIGTERM) // it may have ended
+		await(t, patience, "it ends", func() error { return absent(next) })
+	})
+	refused()
+	await(t, patience, "the first ends", func() error { return absent(p.cmd.Process.Pid) })
+	refused()
+	await(t, patience, "the next has the store", func() error {
+		s, err := first.status()
+		if err == nil && !s.Store.Connected {
+			err = errors.New(s.Store.Reason)
+		}
+		return err
+	})
+}
+
 // Without a store and without a usable file there is no state, and nothing says
 // that there is.
 func TestNoStateHasNoAge(t *testing.T) {

@@ -53,8 +53,8 @@ type successor struct {
 }
 
 // startSuccessor starts the program at path with the arguments and the
-// environment of this one.
-func startSuccessor(path string, sockets []dnsserver.Socket) (*successor, error) {
+// environment of this one. lock is on the data directory; nil: there is none.
+func startSuccessor(path string, sockets []dnsserver.Socket, lock *os.File) (*successor, error) {
 	ready, sayReady, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -73,6 +73,10 @@ func startSuccessor(path string, sockets []dnsserver.Socket) (*successor, error)
 	for _, one := range sockets {
 		names = append(names, one.Name)
 		s.cmd.ExtraFiles = append(s.cmd.ExtraFiles, one.File)
+	}
+	if lock != nil {
+		names = append(names, dataLock)
+		s.cmd.ExtraFiles = append(s.cmd.ExtraFiles, lock)
 	}
 	s.cmd.Env = append(withoutSockets(os.Environ()), envHandover+"="+strings.Join(names, ","))
 	if err := s.cmd.Start(); err != nil {
@@ -129,6 +133,7 @@ func (s *successor) awaitReady(ctx context.Context) error {
 // predecessor is the process that this one takes over from; nil: none.
 type predecessor struct {
 	ready *os.File
+	lock  *os.File      // on the data directory; nil: it had none
 	free  chan struct{} // closed when it has let go of everything
 }
 
@@ -144,14 +149,19 @@ func passedIn(systemd func(unset bool) []*os.File) (*dnsserver.Sockets, *predece
 		return dnsserver.NewSockets(list), nil
 	}
 	_ = os.Unsetenv(envHandover) // fails for malformed names only
-	var list []dnsserver.Socket
-	for i, name := range strings.Split(names, ",") {
-		syscall.CloseOnExec(fdSockets + i)
-		list = append(list, dnsserver.Socket{Name: name, File: os.NewFile(uintptr(fdSockets+i), name)})
-	}
 	syscall.CloseOnExec(fdReady)
 	syscall.CloseOnExec(fdFree)
 	p := &predecessor{ready: os.NewFile(fdReady, "ready"), free: make(chan struct{})}
+	var list []dnsserver.Socket
+	for i, name := range strings.Split(names, ",") {
+		syscall.CloseOnExec(fdSockets + i)
+		f := os.NewFile(uintptr(fdSockets+i), name)
+		if name == dataLock {
+			p.lock = f
+			continue
+		}
+		list = append(list, dnsserver.Socket{Name: name, File: f})
+	}
 	go p.listen(os.NewFile(fdFree, "free"))
 	return dnsserver.NewSockets(list), p
 }
@@ -161,6 +171,14 @@ func (p *predecessor) listen(from *os.File) {
 	defer close(p.free)
 	defer from.Close()
 	_, _ = io.ReadAll(from) // an error is an end as well
+}
+
+// dataLock is the lock that this process inherits, or nil.
+func (p *predecessor) dataLock() *os.File {
+	if p == nil {
+		return nil
+	}
+	return p.lock
 }
 
 // sayReady tells the predecessor that this process serves.
@@ -233,7 +251,7 @@ func (in *instance) handOver(ctx context.Context, path string, pathErr error) (*
 	if err != nil {
 		return nil, fmt.Errorf("copying the sockets: %w", err)
 	}
-	next, err := startSuccessor(path, sockets)
+	next, err := startSuccessor(path, sockets, in.lock)
 	if err != nil {
 		return nil, err
 	}

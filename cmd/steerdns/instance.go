@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -47,6 +48,7 @@ type instance struct {
 	keys       *secretKeeper    // TSIG keys; nil: there are none
 	adminLn    *net.TCPListener // nil: the admin surface is off
 	before     *predecessor     // nil: this process took over from none
+	lock       *os.File         // on the data directory; nil: it cannot be locked
 	readied    chan struct{}    // closed with the first world that is ready
 	storeEnded chan struct{}    // closed when the store's link has ended
 

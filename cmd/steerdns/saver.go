@@ -53,6 +53,11 @@ func (s *saver) load() (snapshot.Snapshot, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return snapshot.Snapshot{}, nil
 	}
+	if err == nil && snap.Instance != s.instance {
+		err = fmt.Errorf("%s is the state of instance %q, and this one is %q: give each instance a data directory of its own, "+
+			"or remove it and its .prev", from.Path, snap.Instance, s.instance)
+		snap, from = snapshot.Snapshot{}, snapshot.Source{}
+	}
 	refused := err
 	if from.Previous {
 		s.log.Warn("the saved state was refused; the one before it serves", "file", from.Path, "error", from.Refused)
@@ -158,12 +163,4 @@ func (s *saver) save(w saving) {
 	if err != nil {
 		s.unsaved = &w
 	}
-}
-
-// checkDataDir says early when the data directory cannot be used.
-func checkDataDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("data directory: %w (change data in the instance file, or its owner)", err)
-	}
-	return nil
 }

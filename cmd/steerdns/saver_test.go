@@ -54,6 +54,30 @@ func TestSaverKeepsTheStatesAgeHonest(t *testing.T) {
 	})
 }
 
+// The state of another instance, from a data directory that was copied, is not
+// this one's.
+func TestStateOfAnotherInstanceIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	one := newSaver("one", path, slog.New(slog.DiscardHandler))
+	for range 2 { // state.prev as well
+		one.save(saving{world: &regions.World{Topology: &regions.Topology{}, Ready: true, Judged: time.Now()}})
+	}
+	two := newSaver("two", path, slog.New(slog.DiscardHandler))
+	var told admin.SavedStatus
+	two.tell = func(change func(*admin.SavedStatus)) { change(&told) }
+	snap, err := two.load()
+	want := path + ` is the state of instance "one", and this one is "two": give each instance a data directory of its own, or remove it and its .prev`
+	if err == nil || err.Error() != want || !snap.SavedAt.IsZero() {
+		t.Errorf("%v, saved at %v; want %s", err, snap.SavedAt, want)
+	}
+	if told.Refused != want || told.Previous || !told.At.IsZero() {
+		t.Errorf("the status tells %+v", told)
+	}
+	if snap, err := one.load(); err != nil || snap.SavedAt.IsZero() {
+		t.Errorf("its own: %v", err)
+	}
+}
+
 // What could not be saved is tried again by itself, though the store is away
 // and nothing newer comes.
 func TestSavingIsTriedAgainWithoutTheStore(t *testing.T) {

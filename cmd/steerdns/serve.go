@@ -51,14 +51,17 @@ func instanceConfig(path string) (*config.Instance, error) {
 }
 
 func serve(ctx context.Context, conf *config.Instance, log *slog.Logger) error {
-	if err := checkDataDir(conf.Data); err != nil {
+	given, before := passedIn(activation.Files)
+	lock, err := lockData(conf.Data, before.dataLock(), log)
+	if err != nil {
 		return err
 	}
-	given, before := passedIn(activation.Files)
+	defer lock.Close() // nil is content
 	in, err := newInstance(withRoom(conf), log, given, before)
 	if err != nil {
 		return err
 	}
+	in.lock = lock
 	reload, stop := hangups()
 	defer stop()
 	unhook := context.AfterFunc(ctx, func() { notify(log, daemon.SdNotifyStopping) })
