@@ -224,7 +224,7 @@ func TestStoreEndsAfterItsInstance(t *testing.T) {
 	if err := k.p.end(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 14*time.Second {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("ended after %v; systemd would have killed it", took)
 	}
 	await(t, 5*time.Second, "etcd ends", func() error { return absent(pid) })

@@ -88,8 +88,12 @@ func TestSavingIsTriedAgainWithoutTheStore(t *testing.T) {
 		}
 		s := newSaver("local", filepath.Join(dir, "state"), slog.New(slog.DiscardHandler))
 		s.current = func() (saving, bool) { return saving{}, false }
-		var told admin.SavedStatus
-		s.tell = func(change func(*admin.SavedStatus)) { change(&told) }
+		var failure atomic.Value
+		s.tell = func(change func(*admin.SavedStatus)) {
+			var told admin.SavedStatus
+			change(&told)
+			failure.Store(told.Error)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.run(ctx) }()
@@ -97,7 +101,7 @@ func TestSavingIsTriedAgainWithoutTheStore(t *testing.T) {
 		s.worlds.put(saving{world: &regions.World{Topology: &regions.Topology{}, Ready: true}, confirmed: confirmed})
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if told.Error == "" {
+		if failure.Load() == "" {
 			t.Error("saved through a file")
 		}
 		if err := os.Remove(dir); err != nil {
@@ -106,8 +110,8 @@ func TestSavingIsTriedAgainWithoutTheStore(t *testing.T) {
 		time.Sleep(saveEvery + savePause)
 		synctest.Wait()
 		snap, err := s.load()
-		if err != nil || !snap.SavedAt.Equal(confirmed) || told.Error != "" {
-			t.Errorf("saved at %v, want %v: %v %s", snap.SavedAt, confirmed, err, told.Error)
+		if err != nil || !snap.SavedAt.Equal(confirmed) || failure.Load() != "" {
+			t.Errorf("saved at %v, want %v: %v %s", snap.SavedAt, confirmed, err, failure.Load())
 		}
 		cancel()
 		<-done
