@@ -26,8 +26,8 @@ import (
 //	                                       ready: begins to read the sockets, says "ready"
 //	reads no more, answers what it read
 //	lets connections finish (drain_timeout)
-//	lets go of the store and of QUIC,
-//	says "free", or ends                   reads QUIC, opens the store
+//	lets go of the store, of QUIC and of
+//	its state, says "free", or ends        reads QUIC, opens the store, saves
 
 // envHandover names the sockets that a new process gets, in the order of their
 // descriptors.
@@ -231,6 +231,7 @@ func (in *instance) handovers(ctx context.Context, stop func()) error {
 		stop()
 		<-in.dns.Freed()
 		<-in.storeEnded
+		<-in.saverEnded // only one process writes the state
 		next.close()
 		return nil
 	}

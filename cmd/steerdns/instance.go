@@ -51,6 +51,7 @@ type instance struct {
 	lock       *os.File         // on the data directory; nil: it cannot be locked
 	readied    chan struct{}    // closed with the first world that is ready
 	storeEnded chan struct{}    // closed when the store's link has ended
+	saverEnded chan struct{}    // closed when the state is written for the last time
 
 	certificates *dnsserver.Certificates // nil: only plain DNS
 
@@ -63,7 +64,7 @@ type instance struct {
 func newInstance(conf *config.Instance, log *slog.Logger, given *dnsserver.Sockets, before *predecessor) (*instance, error) {
 	in := &instance{
 		conf: conf, log: log, started: time.Now(), voted: newLatest[struct{}](), counters: newTransitions(),
-		before: before, readied: make(chan struct{}), storeEnded: make(chan struct{}),
+		before: before, readied: make(chan struct{}), storeEnded: make(chan struct{}), saverEnded: make(chan struct{}),
 	}
 	in.link = &storeLink{instance: conf.Name, conf: conf.Store, log: log, after: before.freed()}
 	in.transfers = in.newTransfers()
@@ -283,7 +284,10 @@ func (in *instance) run(ctx context.Context, reload <-chan struct{}, ready func(
 	g.Go(func() error { return named("probing", in.runner.Run(ctx)) })
 	g.Go(func() error { return named("publishing", in.publisher.run(ctx)) })
 	g.Go(func() error { return named("geography", in.geographer.run(ctx)) })
-	g.Go(func() error { return named("saving", in.saver.run(ctx)) })
+	g.Go(func() error {
+		defer close(in.saverEnded)
+		return named("saving", in.saver.run(ctx))
+	})
 	g.Go(func() error { return in.castVotes(ctx) })
 	g.Go(func() error { return in.follower.run(ctx, reload) })
 	g.Go(func() error {
