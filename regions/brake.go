@@ -1,7 +1,6 @@
 package regions
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -29,7 +28,7 @@ import (
 // each did, and the next moment at which one would be released, zero when none
 // is waiting for it.
 func brake(w *World, leaves []time.Time) (left []time.Time, next time.Time) {
-	serving := w.Topology.serving()
+	serving := serving(w)
 	allowed, limit := brakeLimits(w, serving)
 	w.Brake.Allowed = allowed
 	left = make([]time.Time, len(w.Regions))
@@ -38,6 +37,7 @@ func brake(w *World, leaves []time.Time) (left []time.Time, next time.Time) {
 		at, ok := admission(admitted, leaves[i], allowed, limit, w.Topology.Brake.Window)
 		if ok {
 			admitted = append(admitted, at)
+			slices.SortFunc(admitted, time.Time.Compare)
 		}
 		if ok && !at.After(w.Judged) {
 			left[i] = at
@@ -56,14 +56,23 @@ func brake(w *World, leaves []time.Time) (left []time.Time, next time.Time) {
 	return left, next
 }
 
+// serving tells which regions have an endpoint that is not drained.
+func serving(w *World) []bool {
+	has := make([]bool, len(w.Regions))
+	for s := range w.Endpoints {
+		for e := range w.Endpoints[s] {
+			r := w.Topology.Services[s].Endpoints[e].Region
+			has[r] = has[r] || w.Services[s] == nil && w.Endpoints[s][e].Drained == nil
+		}
+	}
+	return has
+}
+
 // brakeLimits is how many regions may go within a window, and how many may be
 // out at once. Regions that serve nothing count for neither.
 func brakeLimits(w *World, serving []bool) (allowed, limit int) {
-	n := 0
+	n := w.Topology.Serving()
 	for i := range w.Regions {
-		if serving[i] {
-			n++
-		}
 		if serving[i] && w.Regions[i].Drained == nil {
 			limit++
 		}
@@ -73,7 +82,8 @@ func brakeLimits(w *World, serving []bool) (allowed, limit int) {
 }
 
 // brakeQueue is the regions that are out or should be, drains and pins aside:
-// first those known to be out, then the others, longest first.
+// first those known to be out, then the others, longest first by the votes,
+// which are the same for all.
 func brakeQueue(w *World, serving []bool, leaves []time.Time) []int {
 	var queue []int
 	for i := range w.Regions {
@@ -90,7 +100,12 @@ func brakeQueue(w *World, serving []bool, leaves []time.Time) []int {
 			}
 			return 1
 		}
-		if c := cmp.Or(leaves[a].Compare(leaves[b]), va.Since.Compare(vb.Since)); c != 0 {
+		if va.Past.isOut() {
+			if c := leaves[a].Compare(leaves[b]); c != 0 {
+				return c
+			}
+		}
+		if c := va.Since.Compare(vb.Since); c != 0 {
 			return c
 		}
 		return strings.Compare(w.Topology.Regions[a].Name, w.Topology.Regions[b].Name)
@@ -116,7 +131,7 @@ func admission(earlier []time.Time, since time.Time, allowed, limit int, window 
 // and there are no votes to judge by: one that only waits, or else the one
 // that left last.
 func oneStays(w *World) {
-	back, serving := -1, w.Topology.serving()
+	back, serving := -1, serving(w)
 	for i := range w.Regions {
 		v := &w.Regions[i]
 		switch {

@@ -167,3 +167,42 @@ func TestBrakeCountsRegionsThatServe(t *testing.T) {
 		}
 	}
 }
+
+// Instances that let different regions go, each apart from the other, agree
+// when they hear one another, although neither's memory has a majority.
+func TestLeaversAgree(t *testing.T) {
+	plain := func(*regions.Topology) {}
+	one, other := newCouncil(t, 2, 1, plain), newCouncil(t, 2, 1, plain)
+	one.play("10 vote r0=d\n20 vote r1=d\n20 is r0=down r1=held")
+	other.play("10 vote r1=d\n20 vote r0=d\n20 is r0=held r1=down")
+	one.worlds["r1-a"] = other.worlds["r1-a"]
+	one.play("60 is r0=down r1=held")
+}
+
+// A region whose endpoints are all drained is none that stays, and a drain
+// turns no region that is up.
+func TestDrainsTakeNoRegionAlong(t *testing.T) {
+	in := input(fleetOf(2, 2), "r0-a: d d d d", "r1-a: d d d d")
+	in.Now = noon.Add(time.Hour)
+	in.Picture.Overrides = overridesOn(regions.OverrideEndpoint, regions.ActionDrain, id(0, 0), id(0, 1))
+	if w := regions.Judge(in); w.Regions[0].State.String() != "up" || !slices.Equal(w.Brake.Held, []string{"r1"}) {
+		t.Errorf("the last region that serves: %+v", w.Brake)
+	}
+	in = input(fleetOf(3, 4), "r0-a: d d u u u u u u u u u u", "r1-a: d d u u u u u u u u u u", "r2-a: d d u u u u u u u u u u")
+	in.Picture.Overrides = overridesOn(regions.OverrideEndpoint, regions.ActionDrain, id(0, 2))
+	if v := regions.Judge(in).Regions[0]; v.State.String() != "up" {
+		t.Errorf("half is down, and one of the others is drained: %s", v.Reason)
+	}
+}
+
+// As long as drains or pins cover what would take a region out, that is
+// suspect: they may end at any time.
+func TestRegionThatOverridesCoverIsSuspect(t *testing.T) {
+	for _, action := range []regions.Action{regions.ActionDrain, regions.ActionPin} {
+		in := input(fleetOf(3, 4), "r0-a: d d d u u u u u u u u u", "r1-a: d d d u u u u u u u u u", "r2-a: d d d u u u u u u u u u")
+		in.Picture.Overrides = overridesOn(regions.OverrideEndpoint, action, id(0, 0), id(0, 1))
+		if v := regions.Judge(in).Regions[0]; v.State.String() != "up" || !v.Suspect {
+			t.Errorf("%q: suspect %v: %s", action, v.Suspect, v.Reason)
+		}
+	}
+}

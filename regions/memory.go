@@ -82,7 +82,7 @@ func carryVerdicts(w *World, past memory) {
 // nobody newly leaves.
 func holdUncovered(w *World) {
 	w.Brake.Held = slices.Clone(w.Brake.Held)
-	serving := w.Topology.serving()
+	serving := serving(w)
 	for i := range w.Regions {
 		v := &w.Regions[i]
 		if serving[i] && v.State == healthcheck.Down && !v.Held && v.Drained == nil && v.Pinned == nil &&

@@ -11,13 +11,12 @@ import (
 // shareSlack absorbs the rounding of a configured share times a count.
 const shareSlack = 1e-9
 
-// census counts the endpoints of one region over all services, but for drained
-// ones.
+// census counts the endpoints of one region over all services.
 type census struct {
 	total, unknown   int
 	downs            []time.Time
 	frozen           bool
-	wavering, coming int // suspect ones that are up, and that are down
+	wavering, coming int // suspect ones that count as up, and that are down
 }
 
 // judgeRegions applies rule 4: a region is down when its own check is, or when
@@ -28,7 +27,8 @@ func judgeRegions(w *World, j *jury, ps *polls, past memory) {
 	for s := range w.Topology.Services {
 		for e := range w.Topology.Services[s].Endpoints {
 			v, r := &w.Endpoints[s][e], w.Topology.Services[s].Endpoints[e].Region
-			counts[r].add(v, v.Drained != nil || w.Services[s] != nil, v.Pinned != nil && v.Pinned != w.Regions[r].Pinned)
+			drained, pinned := v.Drained != nil || w.Services[s] != nil, v.Pinned != nil && v.Pinned != w.Regions[r].Pinned
+			counts[r].add(v, drained || pinned)
 		}
 	}
 	for i := range w.Topology.Regions {
@@ -79,17 +79,16 @@ func enter(v *Verdict, e Verdict, now time.Time) {
 	}
 }
 
-// add counts an endpoint. A drained one is on its way out, and a pinned one up
-// by an operator's word: neither speaks against its region.
-func (c *census) add(v *Verdict, drained, pinned bool) {
-	c.frozen = c.frozen || v.Frozen
-	if drained {
-		return
-	}
+// add counts an endpoint. What an operator rules, by a drain on its way out or
+// by a pin up, does not speak against its region, as long as he does.
+func (c *census) add(v *Verdict, ruled bool) {
 	c.total++
+	c.frozen = c.frozen || v.Frozen
 	switch {
-	case pinned:
-		return
+	case ruled:
+		if v.State == healthcheck.Down || v.Suspect {
+			c.wavering++
+		}
 	case v.State == healthcheck.Down:
 		c.downs = append(c.downs, v.Since)
 		if v.Suspect {

@@ -244,9 +244,9 @@ func (o *oracle) regionHolds(n *node, last, w *regions.World, r int) {
 	}
 	down, all := 0, 0
 	for i := range o.sim.targets {
-		if t := &o.sim.targets[i]; t.region == r && w.Endpoints[t.service][t.endpoint].Drained == nil && w.Services[t.service] == nil {
+		if t := &o.sim.targets[i]; t.region == r {
 			all++
-			if w.Endpoints[t.service][t.endpoint].State == healthcheck.Down {
+			if v := &w.Endpoints[t.service][t.endpoint]; v.State == healthcheck.Down && v.Drained == nil && w.Services[t.service] == nil {
 				down++
 			}
 		}
