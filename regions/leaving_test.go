@@ -183,7 +183,7 @@ func TestLeaversAgree(t *testing.T) {
 // turns no region that is up.
 func TestDrainsTakeNoRegionAlong(t *testing.T) {
 	in := input(fleetOf(2, 2), "r0-a: d d d d", "r1-a: d d d d")
-	in.Now = noon.Add(time.Hour)
+	in.Now = noon.Add(50 * time.Minute)
 	in.Picture.Overrides = overridesOn(regions.OverrideEndpoint, regions.ActionDrain, id(0, 0), id(0, 1))
 	if w := regions.Judge(in); w.Regions[0].State.String() != "up" || !slices.Equal(w.Brake.Held, []string{"r1"}) {
 		t.Errorf("the last region that serves: %+v", w.Brake)

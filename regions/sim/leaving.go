@@ -17,13 +17,13 @@ const longAgo = never + 1
 func (o *oracle) leavingHolds(n *node, k *knowledge, last, w *regions.World) {
 	shape := o.sim.story.Shape
 	for r := range w.Regions {
-		if !isOut(&w.Regions[r]) {
+		if !isOut(w, r) {
 			k.left[r] = never
 		}
 	}
 	for _, r := range o.byLeaving(w) {
 		switch {
-		case !isOut(&w.Regions[r]), k.left[r] != never:
+		case !isOut(w, r), k.left[r] != never:
 		case last == nil || last.Regions == nil:
 			k.left[r] = longAgo
 		default:
@@ -36,8 +36,24 @@ func (o *oracle) leavingHolds(n *node, k *knowledge, last, w *regions.World) {
 }
 
 // isOut says whether the votes keep a region out of the answers.
-func isOut(v *regions.Verdict) bool {
-	return v.Drained == nil && v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || v.Waiting)
+func isOut(w *regions.World, r int) bool {
+	v := &w.Regions[r]
+	return !isDrained(w, r) && v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || v.Waiting)
+}
+
+// isDrained says whether operators keep all of a region out of the answers.
+func isDrained(w *regions.World, r int) bool {
+	if w.Regions[r].Drained != nil {
+		return true
+	}
+	for s := range w.Endpoints {
+		for e := range w.Endpoints[s] {
+			if w.Topology.Services[s].Endpoints[e].Region == r && w.Services[s] == nil && w.Endpoints[s][e].Drained == nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // allowedOut is how many regions may leave within a window.

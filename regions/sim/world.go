@@ -261,10 +261,10 @@ func (o *oracle) brakeHolds(n *node, w *regions.World) {
 	shape := o.sim.story.Shape
 	regs, out, drained := len(w.Regions), 0, 0
 	for i := range w.Regions {
-		switch v := &w.Regions[i]; {
-		case v.Drained != nil:
+		switch {
+		case isDrained(w, i):
 			drained++
-		case isOut(v):
+		case isOut(w, i):
 			out++
 		}
 	}
