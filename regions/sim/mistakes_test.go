@@ -133,7 +133,7 @@ var mistakes = []struct {
 		"\tcase r.Waiting || v.Waiting:\n\t\te.standing = spare\n", "",
 	}},
 	{"the epoch forgets how far a region is back", "regions/epoch.go", []string{
-		"v.Ramp<<1|bits(v.Lacks != \"\"))", "bits(v.Lacks != \"\"))",
+		"\t\tv.Ramp)\n", "\t\t0)\n",
 	}},
 	{"marks need no majority", "regions/mark.go", []string{
 		"len(claims) > c.speaking/2 {", "len(claims) > 0 {",
