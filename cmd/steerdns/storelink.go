@@ -111,7 +111,8 @@ func (l *storeLink) awaitTurn(ctx context.Context, status func(store.Status)) bo
 	}
 }
 
-// lost is the status of a store that ended with err.
+// lost is the status of a store that ended with err: what the last client
+// found wrong with it, the next one finds anew.
 func (l *storeLink) lost(err error) store.Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,7 +120,7 @@ func (l *storeLink) lost(err error) store.Status {
 	if s.Connected {
 		s.Since = time.Now()
 	}
-	s.Connected, s.Reason = false, text(err)
+	s.Connected, s.Behind, s.Twin, s.Reason = false, false, false, text(err)
 	return s
 }
 
