@@ -99,11 +99,11 @@ func TestQuietIsNotLostInTheSimulation(t *testing.T) {
 
 func quietIsNotLost(t *testing.T, g ground) {
 	opt := g.quick(t, "a")
-	opt.Silence = 400 * time.Millisecond
+	opt.Silence = time.Second
 	a := start(t, opt)
 	a.status("a connection", func(s Status) bool { return s.Connected })
 	first := a.Status().LastContact
-	a.wait("contact for five times the silence", func() bool { return a.Status().LastContact.Sub(first) > 5*opt.Silence })
+	a.wait("contact for three times the silence", func() bool { return a.Status().LastContact.Sub(first) > 3*opt.Silence })
 	if slices.ContainsFunc(a.statuses[1:], func(s Status) bool { return !s.Connected }) || a.Stats().WatchRestarts > 0 {
 		t.Errorf("a quiet store was lost: %+v", a.statuses)
 	}
