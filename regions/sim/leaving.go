@@ -27,7 +27,7 @@ func (o *oracle) leavingHolds(n *node, k *knowledge, last, w *regions.World) {
 		case last == nil || last.Regions == nil:
 			k.left[r] = longAgo
 		default:
-			if before := o.leftLately(k, shape.Brake.Window); before >= allowedOut(shape) && !o.steps {
+			if before := o.leftLately(k, w); before >= allowedOut(shape) && !isDrained(w, r) && !o.steps {
 				o.sim.violate("rule 5", "%s lets region r%d leave after %d others within %v, and the brake allows %d", n.name, r, before, shape.Brake.Window, allowedOut(shape))
 			}
 			k.left[r] = min(o.sim.now, o.firstLeft(r))
@@ -38,7 +38,7 @@ func (o *oracle) leavingHolds(n *node, k *knowledge, last, w *regions.World) {
 // isOut says whether the votes keep a region out of the answers.
 func isOut(w *regions.World, r int) bool {
 	v := &w.Regions[r]
-	return !isDrained(w, r) && v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || v.Waiting)
+	return v.Drained == nil && v.Pinned == nil && (v.State == healthcheck.Down && !v.Held || v.Waiting)
 }
 
 // isDrained says whether operators keep all of a region out of the answers.
@@ -62,12 +62,12 @@ func allowedOut(s Shape) int {
 	return min(int(s.Brake.Share*float64(regs)+1e-9), regs-1)
 }
 
-// leftLately counts the regions that an instance has out and that left within
-// the window.
-func (o *oracle) leftLately(k *knowledge, window time.Duration) int {
+// leftLately counts the regions that an instance has out, that would serve,
+// and that left within the window.
+func (o *oracle) leftLately(k *knowledge, w *regions.World) int {
 	count := 0
 	for r, at := range k.left {
-		if at != never && o.firstLeft(r) > o.sim.now-window {
+		if at != never && !isDrained(w, r) && o.firstLeft(r) > o.sim.now-o.sim.story.Shape.Brake.Window {
 			count++
 		}
 	}
