@@ -33,6 +33,7 @@ type court struct {
 	dirty  bool      // something came in that no judgement has seen
 	judged time.Time // of the last judgement
 	next   time.Time // when time alone makes a judgement due; zero: never
+	ends   time.Time // the same by the wall clock, which may step: of overrides, holds and the brake
 }
 
 func newCourt(s *State, now time.Time) *court {
@@ -135,7 +136,7 @@ func (c *court) sit(now time.Time) (wait time.Duration, waiting bool) {
 	if c.topology == nil {
 		return 0, false
 	}
-	due := c.next
+	due := soonest(now, c.next, c.ends)
 	if c.dirty {
 		due = now
 	}
@@ -149,10 +150,20 @@ func (c *court) sit(now time.Time) (wait time.Duration, waiting bool) {
 		return min(due.Sub(now), longestSleep), true
 	}
 	c.judge(now)
-	if c.next.IsZero() {
+	if due = soonest(now, c.next, c.ends); due.IsZero() {
 		return 0, false
 	}
-	return min(max(c.next.Sub(now), c.state.opts.Coalesce), longestSleep), true
+	return min(max(due.Sub(now), c.state.opts.Coalesce), longestSleep), true
+}
+
+// soonest is which of two moments comes first, each by the clock that it was
+// told by: a monotonic one and one of the wall clock, which has stepped
+// perhaps, do not compare. Zero means never.
+func soonest(now, a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Sub(now) < a.Sub(now) {
+		return b
+	}
+	return a
 }
 
 func (c *court) judge(now time.Time) {
@@ -171,7 +182,7 @@ func (c *court) judge(now time.Time) {
 		Topology: c.topology, Picture: c.picture, Ballots: fresh, Own: c.own,
 		StoreLost: lost, Previous: c.previous(), Now: now,
 	})
-	c.next = earliest(next, then)
+	c.next, c.ends = next, then
 	c.announce(w)
 }
 

@@ -316,6 +316,11 @@ func (o *oracle) restored(n *node, s snapshot.Snapshot, from snapshot.Source, er
 	for i := len(k.saves.list) - 1; i >= oldest; i-- {
 		if w := k.saves.list[i].world; w.Revision == s.Revision && w.Cluster == s.Cluster && w.Judged.Round(0).UTC().Equal(s.SavedAt) {
 			k.informed, k.cluster, k.revision, k.last = true, s.Cluster, s.Revision, w
+			for r := range w.Regions {
+				if isOut(w, r) {
+					k.left[r] = longAgo
+				}
+			}
 			o.sim.say("%s restores revision %d (previous file: %v)", n.name, s.Revision, from.Previous)
 			return
 		}
