@@ -97,76 +97,96 @@ func regionRows(w *regions.World) []RegionStatus {
 	return rows
 }
 
+// jotter collects notes.
+type jotter []string
+
+func (j *jotter) add(format string, args ...any) { *j = append(*j, fmt.Sprintf(format, args...)) }
+
 // notes are the sentences an operator should read before the tables.
 func notes(s Status, w *regions.World, p *regions.Picture, f Facts) []string {
-	out := []string{}
-	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	j := jotter{}
+	j.instance(w, p, f)
+	j.files(s, w, f)
+	j.fleet(s, w, p, f)
+	return j
+}
+
+// instance notes how this instance stands with the store and the fleet.
+func (j *jotter) instance(w *regions.World, p *regions.Picture, f Facts) {
 	if !f.Ready {
-		add("not ready: %s", f.NotReady)
+		j.add("not ready: %s", f.NotReady)
 	}
 	switch age, found := f.Store.Age(); {
 	case f.Store.Connected:
 	case found:
-		add("the store is away (%s); the last state stands and is %s old", f.Store.Reason, age.Round(time.Second))
+		j.add("the store is away (%s); the last state stands and is %s old", f.Store.Reason, age.Round(time.Second))
 	default:
-		add("the store is away (%s), and there is no state: what is steered is not answered", f.Store.Reason)
+		j.add("the store is away (%s), and there is no state: what is steered is not answered", f.Store.Reason)
 	}
 	if f.Store.Connected && f.Store.Reason != "" {
-		add("the store is read, but %s", f.Store.Reason)
+		j.add("the store is read, but %s", f.Store.Reason)
 	}
 	if f.Refused != nil {
-		add("the store's state is refused since %s: %s (if that is right, tell every instance: steerdns accept-cluster %016x --admin ADDRESS,ADDRESS,...)",
+		j.add("the store's state is refused since %s: %s (if that is right, tell every instance: steerdns accept-cluster %016x --admin ADDRESS,ADDRESS,...)",
 			f.Refused.At.UTC().Format(time.RFC3339), f.Refused.Reason, f.Refused.Cluster)
 	}
 	if f.Store.Twin {
-		add("another process writes the votes of this instance: two of the fleet are named %s, give each its own name", f.Instance)
+		j.add("another process writes the votes of this instance: two of the fleet are named %s, give each its own name", f.Instance)
 	}
 	for _, in := range astray(w, p, f) {
-		add("instance %s is of region %s, which the fleet does not have: its votes count for nothing (change region in its instance file, or add the region to the fleet file)",
+		j.add("instance %s is of region %s, which the fleet does not have: its votes count for nothing (change region in its instance file, or add the region to the fleet file)",
 			in.Name, in.Region)
 	}
+}
+
+// files notes what the brake holds, and the files that were refused or cannot
+// be written.
+func (j *jotter) files(s Status, w *regions.World, f Facts) {
 	if len(s.Brake.Held) > 0 {
-		add("the brake holds %s: votes call it down, but %d of %d regions may leave within the window",
+		j.add("the brake holds %s: votes call it down, but %d of %d regions may leave within the window",
 			strings.Join(s.Brake.Held, ", "), s.Brake.Allowed, w.Topology.Serving())
 	}
 	if f.Fleet != nil && f.Fleet.Error != "" {
-		add("a newer fleet file was refused: %s", f.Fleet.Error)
+		j.add("a newer fleet file was refused: %s", f.Fleet.Error)
 	}
 	if f.Geo.Error != "" {
-		add("a geography database was refused, the one before serves on: %s", f.Geo.Error)
+		j.add("a geography database was refused, the one before serves on: %s", f.Geo.Error)
 	}
 	if f.Saved.Error != "" {
-		add("the state cannot be saved, a restart without the store would know less: %s", f.Saved.Error)
+		j.add("the state cannot be saved, a restart without the store would know less: %s", f.Saved.Error)
 	}
 	switch {
 	case f.Saved.Previous:
-		add("at the start the saved state was refused and the one before it served: %s", f.Saved.Refused)
+		j.add("at the start the saved state was refused and the one before it served: %s", f.Saved.Refused)
 	case f.Saved.Refused != "":
-		add("at the start no saved state could be used: %s", f.Saved.Refused)
+		j.add("at the start no saved state could be used: %s", f.Saved.Refused)
 	}
+}
+
+// fleet notes what operators ordered, who is missing, and who differs.
+func (j *jotter) fleet(s Status, w *regions.World, p *regions.Picture, f Facts) {
 	for _, o := range s.Overrides {
-		add("%s %s is %s by %s until %s: %s", kindWord(o.Kind), o.Name, o.Verb(), o.Owner, o.Expires.UTC().Format(time.RFC3339), o.Reason)
+		j.add("%s %s is %s by %s until %s: %s", kindWord(o.Kind), o.Name, o.Verb(), o.Owner, o.Expires.UTC().Format(time.RFC3339), o.Reason)
 	}
 	for _, r := range s.Regions {
 		if r.Waiting && r.Until.IsZero() {
-			add("region %s is up again and waits for an operator: steerdns failback region %s", r.Name, r.Name)
+			j.add("region %s is up again and waits for an operator: steerdns failback region %s", r.Name, r.Name)
 		}
 	}
 	for _, name := range silentVantages(w, p) {
-		add("no instance votes from region %s: if none runs there, set vantage: false, so that nobody waits for its votes", name)
+		j.add("no instance votes from region %s: if none runs there, set vantage: false, so that nobody waits for its votes", name)
 	}
 	if frozen := countFrozen(w); frozen > 0 {
-		add("%d endpoints are frozen: too few vantages vote, the last verdict stands", frozen)
+		j.add("%d endpoints are frozen: too few vantages vote, the last verdict stands", frozen)
 	}
 	for _, in := range s.Instances {
 		if in.Geo != f.Geo.Digest && in.Geo != "" && f.Geo.Digest != "" {
-			add("instance %s uses other geography data (%s here, %s there): near the borders its answers may differ", in.Name, f.Geo.Digest, in.Geo)
+			j.add("instance %s uses other geography data (%s here, %s there): near the borders its answers may differ", in.Name, f.Geo.Digest, in.Geo)
 		}
 	}
 	for _, r := range s.Rejected {
-		add("a value in the store was refused: %s: %s", r.Key, r.Reason)
+		j.add("a value in the store was refused: %s: %s", r.Key, r.Reason)
 	}
-	return out
 }
 
 // astray is the instances, this one first, whose region the fleet does not
