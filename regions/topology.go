@@ -169,24 +169,13 @@ func DefaultPolicy() []Stage {
 	}
 }
 
-// serving tells which regions have endpoints: the others only probe.
-func (t *Topology) serving() []bool {
-	has := make([]bool, len(t.Regions))
+// Serving is how many regions have endpoints: the others only probe.
+func (t *Topology) Serving() int {
+	has := map[int]bool{}
 	for s := range t.Services {
 		for e := range t.Services[s].Endpoints {
 			has[t.Services[s].Endpoints[e].Region] = true
 		}
 	}
-	return has
-}
-
-// Serving is how many regions have endpoints.
-func (t *Topology) Serving() int {
-	n := 0
-	for _, has := range t.serving() {
-		if has {
-			n++
-		}
-	}
-	return n
+	return len(has)
 }
